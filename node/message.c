@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * message: see message.h. This file has the arena and the codec; what makes a
+ * message meaningful is in message_check.c, how it reads in message_text.c.
+ *
+ * The arena hands out memory from one block and takes nothing back. The block
+ * is sized by the budget of the largest frame so far; the system backs only
+ * those pages with memory that decoding touched.
+ */
+#include "node/message.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ARENA_ALIGNMENT = 16,
+    /* Decoded octets per encoded octet. Our own densest messages, full chunks
+     * of one-octet keys and values, need 14 (tests/test_message.c). */
+    BUDGET_FACTOR = 24,
+    BUDGET_BASE = 16 * 1024,
+};
+
+static void *arena_allocate(void *context, size_t size)
+{
+    struct arena *arena = context;
+    size_t rounded =
+        (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    uint8_t *place;
+
+    if (rounded < size || rounded > arena->budget - arena->used)
+        return NULL;
+    place = arena->memory + arena->used;
+    arena->used += rounded;
+    return place;
+}
+
+static void arena_keep(void *context, void *memory)
+{
+    (void)context;
+    (void)memory;
+}
+
+void arena_init(struct arena *arena)
+{
+    memset(arena, 0, sizeof(*arena));
+    arena->allocator.alloc = arena_allocate;
+    arena->allocator.free = arena_keep;
+    arena->allocator.allocator_data = arena;
+}
+
+void arena_release(struct arena *arena)
+{
+    free(arena->memory);
+    memset(arena, 0, sizeof(*arena));
+}
+
+/* Forgets the last message and makes room for one of length octets. */
+static int arena_reset(struct arena *arena, size_t length)
+{
+    size_t budget = BUDGET_BASE + BUDGET_FACTOR * length;
+
+    if (budget > arena->size) {
+        free(arena->memory);
+        arena->memory = malloc(budget);
+        arena->size = arena->memory ? budget : 0;
+    }
+    arena->used = 0;
+    arena->budget = arena->memory ? budget : 0;
+    return arena->memory ? 0 : -ENOMEM;
+}
+
+static int decode(struct arena *arena,
+                  const ProtobufCMessageDescriptor *descriptor,
+                  const uint8_t *data, size_t length,
+                  ProtobufCMessage **message)
+{
+    int result;
+
+    if (length > FRAME_LIMIT)
+        return -E2BIG;
+    result = arena_reset(arena, length);
+    if (result < 0)
+        return result;
+    *message =
+        protobuf_c_message_unpack(descriptor, &arena->allocator, length, data);
+    if (*message)
+        return 0;
+    /* protobuf-c does not say why it failed. Out of budget means that less is
+     * left than any allocation of that message would have needed at most. */
+    return arena->used + length + BUDGET_BASE / 2 > arena->budget ? -E2BIG
+                                                                  : -EBADMSG;
+}
+
+int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
+                 Pbkv__Frame **frame)
+{
+    ProtobufCMessage *message;
+    struct peer peer;
+    int result =
+        decode(arena, &pbkv__frame__descriptor, data, length, &message);
+
+    if (result < 0)
+        return result;
+    *frame = (Pbkv__Frame *)message;
+    if (!(*frame)->from || !(*frame)->body ||
+        peer_from_message((*frame)->from, &peer) < 0 ||
+        !peer_is_present(&peer) || peer_from_message((*frame)->to, &peer) < 0)
+        return -EPROTO;
+    return message_check((*frame)->body);
+}
+
+int message_decode(struct arena *arena, const uint8_t *data, size_t length,
+                   Pbkv__Body **body)
+{
+    ProtobufCMessage *message;
+    int result = decode(arena, &pbkv__body__descriptor, data, length, &message);
+
+    if (result < 0)
+        return result;
+    *body = (Pbkv__Body *)message;
+    return message_check(*body);
+}
+
+struct bytes *message_encode(const Pbkv__Body *body)
+{
+    struct bytes *encoded;
+    size_t written;
+
+    assert(message_check(body) == 0);
+    encoded = bytes_new_uninitialised(pbkv__body__get_packed_size(body));
+    written = pbkv__body__pack(body, encoded->data);
+    assert(written == encoded->length);
+    return encoded;
+}
+
+ProtobufCBinaryData message_octets(const void *data, size_t length)
+{
+    /* protobuf-c's structs have no const pointers; it only reads these. */
+    union {
+        const void *in;
+        uint8_t *out;
+    } cast = {.in = data};
+
+    return (ProtobufCBinaryData){.len = length, .data = cast.out};
+}
+
+ProtobufCBinaryData message_bytes(const struct bytes *bytes)
+{
+    return message_octets(bytes->data, bytes->length);
+}
+
+void message_answer_echo(struct env *env, const struct peer *from,
+                         const Pbkv__Echo *echo)
+{
+    Pbkv__EchoReply reply = PBKV__ECHO_REPLY__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+
+    reply.call = echo->call;
+    reply.payload = echo->payload;
+    body.kind_case = PBKV__BODY__KIND_ECHO_REPLY;
+    body.echo_reply = &reply;
+    env_send(env, from, &body);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rpc: the runtime on a real network. One `struct rpc` is one libevent loop
+ * that owns one node and feeds it events: frames from sockets, timers, and
+ * calls posted from other threads. It carries out the node's effects in order.
+ *
+ * Threads. An rpc belongs to the thread in rpc_run (before that, to the thread
+ * that made it). Only rpc_stop and rpc_post may be called from others.
+ *
+ * Connections. To send to an address that can be dialled, the loop uses its own
+ * connection to it; if it has none, a connection from which that address last
+ * sent; else it dials, again and again with growing pauses and jitter while
+ * there is something to send. To an address that cannot be dialled (a client)
+ * it answers on the connection from which that address last sent. Frames that
+ * arrive on a dialled connection count as coming from the address that was
+ * dialled, under whatever name the other side knows itself.
+ *
+ * Limits. What cannot be sent within the output limits is dropped and counted
+ * ("send.overflow"): for a role that is a lost message, which every rule
+ * expects. What cannot be read within the input limits closes the connection.
+ */
+#ifndef RPC_RPC_H
+#define RPC_RPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clocks/trace.h"
+#include "node/node.h"
+#include "rpc/faults.h"
+
+struct rpc;
+
+struct rpc_limits {
+    uint32_t connections;     /* open at once, in and out */
+    size_t connection_output; /* octets waiting on one connection */
+    size_t total_output;      /* octets waiting on all together */
+    size_t total_input;       /* octets of unfinished frames in all */
+};
+
+/* A line for a human, from the runtime or the node. Called in the loop's
+ * thread. view and lamport are the node's at the time. */
+struct rpc_log_line {
+    enum log_level level;
+    const char *host;
+    uint64_t view;
+    uint64_t lamport;
+    const char *event; /* the event's name */
+    const char *detail;
+};
+typedef void (*rpc_log_function)(void *context,
+                                 const struct rpc_log_line *line);
+
+/* The end of a local call (env_answer). The body is borrowed. */
+typedef void (*rpc_answer_function)(void *context, uint64_t call,
+                                    const Pbkv__Body *body);
+
+/* Everything borrowed must stay alive as long as the rpc. */
+struct rpc_config {
+    const char *name;         /* of the host in traces, without incarnation */
+    struct peer self;         /* address others reach us at, and incarnation */
+    const char *listen;       /* address to listen on; NULL: do not listen */
+    const char *persist_path; /* file of the durable record; NULL: none */
+    const char *trace_path;   /* NULL: no trace */
+    struct rpc_limits limits;
+    struct faults faults;         /* faults_none() for none */
+    uint32_t timer_scale_percent; /* stretches the node's timers; 100: as is */
+    enum log_level log_level;
+    rpc_log_function on_log; /* NULL: silence */
+    rpc_answer_function on_answer;
+    void *context; /* of both functions */
+};
+
+/* Returns a configuration with default limits, no faults, level INFO. */
+struct rpc_config rpc_config_default(void);
+
+/* Returns a new incarnation: microseconds since 1970, greater than any that
+ * this process got before. Thread-safe. */
+uint64_t rpc_new_incarnation(void);
+
+/*
+ * Makes a loop that owns node, and starts to listen. Returns 0 and the rpc for
+ * the caller to free, or a negative errno: -EADDRINUSE, -EINVAL for a bad
+ * address, what socket, bind, listen or opening the trace gave. On failure the
+ * node is the caller's still, and *reason (if reason is not NULL) is a constant
+ * sentence on what failed.
+ */
+int rpc_new(const struct rpc_config *config, struct node *node,
+            struct rpc **rpc, const char **reason);
+
+/* Returns the address in fact listened on (with the port that the system chose
+ * for port 0), or an empty address. */
+struct address rpc_listen_address(const struct rpc *rpc);
+
+/*
+ * Starts the node and runs the loop in this thread until it is told to stop.
+ * Returns 0 after rpc_stop, or -ECANCELED after the node logged a FATAL event,
+ * or the negative errno of a durable record that could not be written.
+ */
+int rpc_run(struct rpc *rpc);
+
+/* Tells the loop to stop, from any thread or before it runs. Safe to repeat.
+ * Not safe in a signal handler: use rpc_stop_on_signals. */
+void rpc_stop(struct rpc *rpc);
+
+/* Makes SIGINT and SIGTERM stop the loop, and ignores SIGPIPE: for programs,
+ * not for a library in somebody else's process. Returns 0 or a negative errno.
+ */
+int rpc_stop_on_signals(struct rpc *rpc);
+
+/* A function to run in the loop's thread, with the node and an env for its
+ * effects. It is an event of the node like any other. */
+typedef void (*rpc_posted_function)(void *argument, struct node *node,
+                                    struct env *env);
+
+/* Runs function(argument, …) in the loop, in the order of posting, from any
+ * thread. Returns 0, or -ESHUTDOWN once the loop was told to stop: then the
+ * function will not run. A function accepted before the stop is run, or, if the
+ * loop ends first, run by rpc_free with node NULL so that it can clean up. */
+int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument);
+
+/* Returns the value of a runtime counter or of a named event: 0 when it never
+ * happened. Only from the loop's thread, or when the loop does not run. */
+uint64_t rpc_count(const struct rpc *rpc, const char *name);
+
+/* Closes everything, removes a Unix socket it made, releases the node. Not
+ * while the loop runs. NULL is allowed. */
+void rpc_free(struct rpc *rpc);
+
+#endif
