@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kv: the application that is replicated, a map from keys to values. Keys are
+ * never removed, so a key keeps the position at which it first came in; a state
+ * transfer and a scan walk the positions while the map goes on changing.
+ *
+ * Each entry remembers the op number of its last change. A backup that got the
+ * entry from a state transfer knows by it which operations are in it already
+ * (rule T3).
+ *
+ * The digest does not depend on the order of keys and is kept up to date per
+ * change, so that a primary and its backup compare whole stores by 16 octets.
+ */
+#ifndef PBSERVER_KV_H
+#define PBSERVER_KV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/bytes.h"
+#include "node/sink.h"
+
+struct kv_entry;
+
+/* A sum of 128-bit hashes, modulo 2^64 in each half. */
+struct digest_sum {
+    uint64_t low;
+    uint64_t high;
+};
+
+/* Treat the fields as private. */
+struct kv {
+    struct kv_entry *index;    /* by key (uthash) */
+    struct kv_entry **entries; /* by position */
+    size_t count;
+    size_t capacity;
+    uint64_t octets; /* of all keys and values */
+    struct digest_sum sum;
+};
+
+/* What is at a position; borrowed, until the next change. */
+struct kv_item {
+    struct bytes *key;
+    struct bytes *value;
+    uint64_t modified; /* op number of the last change */
+};
+
+/* Makes an empty map; release it with kv_release. */
+void kv_init(struct kv *kv);
+void kv_release(struct kv *kv);
+
+/* Makes copy a copy that shares keys and values. copy is not initialised. */
+void kv_clone(const struct kv *kv, struct kv *copy);
+
+/* Returns the value of a key, borrowed, or NULL when it was never written. */
+struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
+
+/* Returns the op number of a key's last change, 0 when it was never written. */
+uint64_t kv_modified(const struct kv *kv, const void *key, size_t length);
+
+/* Returns the octets that the map would have after key got a value of length
+ * octets. */
+uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,
+                         size_t length);
+
+/* Sets key to value, by operation op. Takes references of its own. */
+void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op);
+
+/* Adds value to the end of key's value, or sets it, by operation op. */
+void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
+               uint64_t op);
+
+/* Returns the item at a position less than kv->count. */
+struct kv_item kv_at(const struct kv *kv, size_t position);
+
+/* Describes all items in the order of their positions. */
+void kv_describe(const struct kv *kv, struct sink *sink);
+
+/* Add a hash of some octets, chained to a seed, to a sum, or take it away. */
+void digest_sum_add(struct digest_sum *sum, const void *octets, size_t length,
+                    uint64_t seed);
+void digest_sum_subtract(struct digest_sum *sum, const void *octets,
+                         size_t length, uint64_t seed);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reads: answers to reads that wait for a confirmation. The primary reads at
+ * once, from its newest state, and holds the answer back until the backup has
+ * confirmed two things (rule P4): that it has applied everything the answer may
+ * show, and that it was still in this view after the read arrived. Without the
+ * second a primary that was deposed without knowing could serve old values.
+ */
+#ifndef PBSERVER_READS_H
+#define PBSERVER_READS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/bytes.h"
+#include "node/view.h"
+#include "pbkv.pb-c.h"
+
+struct waiting_read {
+    struct peer client;
+    uint64_t call;
+    uint64_t op;          /* must be committed first */
+    uint64_t round;       /* must be confirmed first */
+    struct bytes *answer; /* encoded Reply or Page */
+    Pbkv__Body__KindCase what;
+};
+
+/* A queue in the order of arrival, in which op and round never fall. */
+struct reads {
+    struct waiting_read *queue;
+    size_t head;
+    size_t count; /* from head on */
+    size_t capacity;
+    size_t octets; /* of all answers */
+};
+
+/* Makes an empty queue. */
+void reads_init(struct reads *reads);
+
+/* Frees everything that waits. */
+void reads_release(struct reads *reads);
+
+/* Makes copy a copy that shares the answers. copy is not initialised. */
+void reads_clone(const struct reads *reads, struct reads *copy);
+
+/* Adds a read at the end; takes its answer over. */
+void reads_push(struct reads *reads, const struct waiting_read *read);
+
+/* Returns the read that has waited for longest, borrowed, or NULL. */
+const struct waiting_read *reads_front(const struct reads *reads);
+
+/* Removes the read that has waited for longest. */
+void reads_pop(struct reads *reads);
+
+/* Describes all reads. */
+void reads_describe(const struct reads *reads, struct sink *sink);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replicate: the primary's operations on their way to the backup. The primary
+ * sends them in order, many at a time (P3); the backup applies each exactly
+ * once and acknowledges how far it is; what it has applied is committed, and
+ * only then do clients hear of it (P4).
+ *
+ * Nothing is assumed of the network. What is lost leaves a gap, which the
+ * backup does not cross; when a resend timer finds that nothing has moved, the
+ * primary starts again behind the newest acknowledgement.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "node/memory.h"
+#include "node/message.h"
+#include "pbserver/server.h"
+
+enum {
+    FORWARD_OPS_MAX = 4096, /* operations of a Forward */
+    FLIGHT_CHUNKS = 8,      /* chunk_octets that may be on the way */
+};
+
+/* ---- The primary sends ---- */
+
+static void send_forward(const struct server *server, struct env *env,
+                         uint64_t first, Pbkv__LogOp **ops, size_t count)
+{
+    Pbkv__Forward forward = PBKV__FORWARD__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+
+    forward.view = server->view.number;
+    forward.first = first;
+    forward.round = server->round;
+    forward.n_ops = count;
+    forward.ops = ops;
+    body.kind_case = PBKV__BODY__KIND_FORWARD;
+    body.forward = &forward;
+    env_send(env, &server->view.backup, &body);
+}
+
+/* Returns how many operations after `forwarded` fit into one Forward. */
+static size_t batch_size(const struct server *server)
+{
+    uint64_t number = server->forwarded + 1;
+    size_t octets = 0;
+    size_t count = 0;
+
+    while (number + count <= server->state.op && count < FORWARD_OPS_MAX) {
+        const struct log_entry *entry = oplog_at(&server->log, number + count);
+
+        octets += operation_size(&entry->operation);
+        if (count > 0 && octets > server->config.chunk_octets)
+            break;
+        count++;
+    }
+    return count;
+}
+
+/* Sends one Forward with the next operations. */
+static void forward_batch(struct server *server, struct env *env)
+{
+    size_t count = batch_size(server);
+    Pbkv__LogOp *ops = memory_new(count * sizeof(*ops));
+    Pbkv__LogOp **pointers = memory_new(count * sizeof(*pointers));
+    uint64_t first = server->forwarded + 1;
+
+    assert(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct log_entry *entry = oplog_at(&server->log, first + i);
+
+        operation_to_message(&entry->operation, &ops[i]);
+        pointers[i] = &ops[i];
+        server->flight_octets += operation_size(&entry->operation);
+    }
+    send_forward(server, env, first, pointers, count);
+    server->forwarded += count;
+    free(pointers);
+    free(ops);
+}
+
+static bool backup_owes_something(const struct server *server)
+{
+    return server_is_serving(server) &&
+           (server->out.active || server->committed < server->state.op ||
+            server->reads.count > 0);
+}
+
+void server_watch_backup(struct server *server, struct env *env)
+{
+    if (server->resending || !backup_owes_something(server))
+        return;
+    server->resending = true;
+    server->progressed = false;
+    env_set_timer(env, SERVER_TIMER_RESEND, server->config.resend_ms,
+                  server->config.resend_ms);
+}
+
+void server_replicate(struct server *server, struct env *env)
+{
+    size_t window = FLIGHT_CHUNKS * server->config.chunk_octets;
+
+    assert(server_is_primary(server));
+    if (server_commits_alone(server))
+        server_commit(server, env, server->state.op);
+    if (server->out.active)
+        transfer_pump(server, env); /* T3: the transfer carries them */
+    while (server_has_installed_backup(server) &&
+           server->forwarded < server->state.op &&
+           server->flight_octets < window)
+        forward_batch(server, env);
+    server_watch_backup(server, env);
+}
+
+void server_confirm(struct server *server, struct env *env)
+{
+    assert(server_is_primary(server));
+    server->round++;
+    if (server_has_installed_backup(server))
+        send_forward(server, env, server->forwarded + 1, NULL, 0);
+    server_watch_backup(server, env);
+}
+
+void server_on_resend_timer(struct server *server, struct env *env)
+{
+    bool progressed = server->progressed;
+
+    server->resending = false;
+    if (!backup_owes_something(server))
+        return;
+    server_watch_backup(server, env);
+    if (progressed)
+        return;
+    env_log(env, LOG_LEVEL_DEBUG, "replication.resend", "behind op %" PRIu64,
+            server->committed);
+    if (server->out.active) {
+        transfer_resend(server, env);
+        return;
+    }
+    server->forwarded = server->committed;
+    server->flight_octets = 0;
+    server_replicate(server, env);
+    if (server->reads.count > 0)
+        server_confirm(server, env);
+}
+
+/* ---- The commit point ---- */
+
+static void answer_reads(struct server *server, struct env *env)
+{
+    const struct waiting_read *read = reads_front(&server->reads);
+
+    while (read && read->op <= server->committed &&
+           (server_commits_alone(server) || read->round <= server->confirmed)) {
+        env_send_encoded(env, &read->client, read->what, read->answer);
+        reads_pop(&server->reads);
+        read = reads_front(&server->reads);
+    }
+}
+
+void server_commit(struct server *server, struct env *env, uint64_t number)
+{
+    assert(server_is_serving(server)); /* P1, P5 */
+    assert(number <= server->state.op);
+    while (server->committed < number) {
+        uint64_t next = server->committed + 1;
+        struct log_entry *entry = oplog_at(&server->log, next);
+
+        if (next <= server->forwarded)
+            server->flight_octets -= operation_size(&entry->operation);
+        server->committed = next; /* The operation is committed: P4. */
+        server_answer_update(server, env, entry, next);
+    }
+    if (server->forwarded < number)
+        server->forwarded = number;
+    if (!server->out.active)
+        oplog_drop_through(&server->log, number);
+    answer_reads(server, env);
+}
+
+void server_refuse_waiting(struct server *server, struct env *env)
+{
+    const struct waiting_read *read;
+
+    for (uint64_t number = server->log.first;
+         number <= oplog_last(&server->log); number++) {
+        const struct log_entry *entry = oplog_at(&server->log, number);
+
+        if (peer_is_present(&entry->client))
+            server_reply(server, env, &entry->client, entry->call,
+                         PBKV__STATUS__WRONG_SERVER);
+    }
+    while ((read = reads_front(&server->reads))) {
+        server_reply(server, env, &read->client, read->call,
+                     PBKV__STATUS__WRONG_SERVER);
+        reads_pop(&server->reads);
+    }
+    oplog_release(&server->log);
+    oplog_init(&server->log, server->state.op + 1);
+}
+
+void server_on_forward_ack(struct server *server, struct env *env,
+                           const struct peer *from, const Pbkv__ForwardAck *ack)
+{
+    if (!server_is_serving(server) || ack->view != server->view.number ||
+        !peer_equal(from, &server->view.backup) || server->out.active) {
+        env_log(env, LOG_LEVEL_DEBUG, "forward_ack.stale",
+                "view %" PRIu64 " from %s", ack->view, from->address.text);
+        return; /* T5 */
+    }
+    if (ack->applied > server->state.op || ack->round > server->round) {
+        env_log(env, LOG_LEVEL_WARN, "forward_ack.ahead",
+                "op %" PRIu64 " round %" PRIu64, ack->applied, ack->round);
+        return;
+    }
+    if (ack->applied > server->committed || ack->round > server->confirmed)
+        server->progressed = true;
+    if (ack->applied == server->state.op)
+        server->backup_full = false;
+    if (ack->round > server->confirmed)
+        server->confirmed = ack->round;
+    if (ack->applied > server->committed)
+        server_commit(server, env, ack->applied);
+    else
+        answer_reads(server, env);
+    server_replicate(server, env);
+}
+
+void server_on_refusal(struct server *server, struct env *env,
+                       const struct peer *from, const Pbkv__Refusal *refusal)
+{
+    if (!server_is_primary(server) || !server->initialised ||
+        refusal->refused != server->view.number ||
+        !peer_equal(from, &server->view.backup)) {
+        env_log(env, LOG_LEVEL_DEBUG, "refusal.stale", "of view %" PRIu64,
+                refusal->refused);                     /* T5 */
+    } else if (refusal->known > server->view.number) { /* P5 */
+        env_log(env, LOG_LEVEL_INFO, "server.deposed",
+                "the backup knows view %" PRIu64, refusal->known);
+        if (server->deposed_by < refusal->known)
+            server->deposed_by = refusal->known;
+        server_ping_early(server, env);
+    } else if (refusal->known < server->view.number) {
+        env_log(env, LOG_LEVEL_DEBUG, "refusal.early",
+                "the backup still knows view %" PRIu64,
+                refusal->known); /* P5: the resend timer tries again */
+    } else if (refusal->status == PBKV__STATUS__BACKUP_FAILED) {
+        env_log(env, LOG_LEVEL_WARN, "backup.full", "at op %" PRIu64,
+                server->state.op);
+        server->backup_full = true;
+    } else if (refusal->status == PBKV__STATUS__STATE_TRANSFER &&
+               server->out.active) {
+        env_log(env, LOG_LEVEL_WARN, "transfer.restarted",
+                "the backup could not install the state");
+        transfer_start(server, env);
+    } else
+        env_log(env, LOG_LEVEL_WARN, "refusal.unexpected", "%s",
+                status_name(refusal->status));
+}
+
+/* ---- The backup applies ---- */
+
+void server_refuse(const struct server *server, struct env *env,
+                   const struct peer *to, uint64_t view, Pbkv__Status status)
+{
+    Pbkv__Refusal refusal = PBKV__REFUSAL__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+
+    assert(view > 0);
+    refusal.refused = view;
+    refusal.known = server->view.number; /* P2 */
+    refusal.status = status;
+    body.kind_case = PBKV__BODY__KIND_REFUSAL;
+    body.refusal = &refusal;
+    env_send(env, to, &body);
+}
+
+bool server_accepts_from_primary(struct server *server, struct env *env,
+                                 const struct peer *from, uint64_t view)
+{
+    if (view != server->view.number) { /* P2 */
+        bool early = view > server->view.number;
+
+        env_log(env, LOG_LEVEL_DEBUG,
+                early ? "replication.early" : "replication.stale",
+                "view %" PRIu64 " from %s", view, from->address.text);
+        if (early)
+            server_ping_early(server, env);
+        server_refuse(server, env, from, view, PBKV__STATUS__WRONG_VIEW);
+        return false;
+    }
+    if (!server_is_backup(server) || !peer_equal(from, &server->view.primary)) {
+        env_log(env, LOG_LEVEL_WARN, "replication.foreign",
+                "view %" PRIu64 " from %s", view, from->address.text);
+        server_refuse(server, env, from, view, PBKV__STATUS__WRONG_SERVER);
+        return false;
+    }
+    return true;
+}
+
+/* Applies those of the operations that come next (P3). Returns false when the
+ * backup has no room for one. */
+static bool apply_forward(struct server *server, struct env *env,
+                          const Pbkv__Forward *forward)
+{
+    if (forward->first > server->state.op + 1) {
+        env_log(env, LOG_LEVEL_DEBUG, "forward.gap",
+                "op %" PRIu64 " after %" PRIu64, forward->first,
+                server->state.op);
+        return true;
+    }
+    if (forward->first <= server->state.op && forward->n_ops > 0)
+        env_log(env, LOG_LEVEL_DEBUG, "forward.duplicate", "op %" PRIu64,
+                forward->first);
+    for (size_t i = 0; i < forward->n_ops; i++) {
+        struct operation operation;
+        bool full;
+
+        if (forward->first + i <= server->state.op)
+            continue;
+        operation = operation_from_message(forward->ops[i]);
+        full =
+            state_is_full(&server->state, &server->config.limits, &operation);
+        if (!full)
+            state_apply(&server->state, &operation);
+        operation_release(&operation);
+        if (full)
+            return false;
+    }
+    return true;
+}
+
+void server_on_forward(struct server *server, struct env *env,
+                       const struct peer *from, const Pbkv__Forward *forward)
+{
+    Pbkv__ForwardAck ack = PBKV__FORWARD_ACK__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+
+    if (!server_accepts_from_primary(server, env, from, forward->view))
+        return;
+    if (!server->initialised) {
+        env_log(env, LOG_LEVEL_WARN, "forward.uninitialised", "op %" PRIu64,
+                forward->first);
+        server_refuse(server, env, from, forward->view,
+                      PBKV__STATUS__STATE_TRANSFER);
+        return;
+    }
+    if (!apply_forward(server, env, forward)) {
+        env_log(env, LOG_LEVEL_WARN, "forward.full", "op %" PRIu64,
+                server->state.op + 1);
+        server_refuse(server, env, from, forward->view,
+                      PBKV__STATUS__BACKUP_FAILED);
+    }
+    ack.view = forward->view;
+    ack.applied = server->state.op;
+    ack.round = forward->round;
+    body.kind_case = PBKV__BODY__KIND_FORWARD_ACK;
+    body.forward_ack = &ack;
+    env_send(env, from, &body);
+}

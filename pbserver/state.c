@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state: see state.h.
+ */
+#include "pbserver/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "node/message.h"
+
+/* What an operation costs beside its key and value, in memory or encoded. */
+enum { OPERATION_OVERHEAD = 64 };
+
+void state_init(struct state *state)
+{
+    state->op = 0;
+    kv_init(&state->kv);
+    sessions_init(&state->sessions);
+}
+
+void state_release(struct state *state)
+{
+    kv_release(&state->kv);
+    sessions_release(&state->sessions);
+    state->op = 0;
+}
+
+void state_clone(const struct state *state, struct state *copy)
+{
+    copy->op = state->op;
+    kv_clone(&state->kv, &copy->kv);
+    sessions_clone(&state->sessions, &copy->sessions);
+}
+
+struct digest state_digest(const struct state *state)
+{
+    uint64_t words[2];
+    struct digest digest;
+
+    words[0] = state->kv.sum.low + state->sessions.sum.low + state->op;
+    words[1] = state->kv.sum.high + state->sessions.sum.high;
+    for (unsigned i = 0; i < DIGEST_SIZE; i++)
+        digest.octets[i] = (uint8_t)(words[i / 8] >> (8 * (i % 8)));
+    return digest;
+}
+
+void state_describe(const struct state *state, struct sink *sink)
+{
+    sink_open(sink, "state");
+    sink_u64(sink, "op", state->op);
+    kv_describe(&state->kv, sink);
+    sessions_describe(&state->sessions, sink);
+    sink_close(sink);
+}
+
+static bool is_too_large(const struct state *state,
+                         const struct state_limits *limits,
+                         const struct operation *operation)
+{
+    const struct bytes *old;
+
+    if (operation->key->length > limits->key ||
+        operation->value->length > limits->value)
+        return true;
+    if (operation->kind != PBKV__KIND__KIND_APPEND)
+        return false;
+    old = kv_get(&state->kv, operation->key->data, operation->key->length);
+    return old && old->length > limits->value - operation->value->length;
+}
+
+void state_decide(const struct state *state, const struct state_limits *limits,
+                  struct operation *operation)
+{
+    operation->status = PBKV__STATUS__OK;
+    operation->evicted = 0;
+    if (operation->kind == PBKV__KIND__KIND_OPEN) {
+        operation->session = state->op + 1;
+        if (state->sessions.count >= limits->sessions)
+            operation->evicted = sessions_oldest(&state->sessions);
+        return;
+    }
+    assert(sessions_find(&state->sessions, operation->session));
+    if (is_too_large(state, limits, operation)) {
+        operation->status = PBKV__STATUS__TOO_LARGE;
+        bytes_release(operation->key);
+        bytes_release(operation->value);
+        operation->key = bytes_new(NULL, 0);
+        operation->value = bytes_new(NULL, 0);
+    }
+}
+
+bool state_is_full(const struct state *state, const struct state_limits *limits,
+                   const struct operation *operation)
+{
+    const struct bytes *old;
+    size_t length;
+
+    if (operation->kind == PBKV__KIND__KIND_OPEN ||
+        operation->status != PBKV__STATUS__OK)
+        return false;
+    length = operation->value->length;
+    old = kv_get(&state->kv, operation->key->data, operation->key->length);
+    if (old && operation->kind == PBKV__KIND__KIND_APPEND)
+        length += old->length;
+    return kv_octets_after(&state->kv, operation->key, length) > limits->octets;
+}
+
+static void apply_to_store(struct kv *kv, const struct operation *operation,
+                           uint64_t number)
+{
+    struct bytes *key = operation->key;
+
+    if (kv_modified(kv, key->data, key->length) >= number)
+        return;
+    if (operation->kind == PBKV__KIND__KIND_PUT)
+        kv_put(kv, key, operation->value, number);
+    else
+        kv_append(kv, key, operation->value, number);
+}
+
+void state_apply(struct state *state, const struct operation *operation)
+{
+    uint64_t number = state->op + 1;
+    struct session_record record = {
+        .id = operation->session,
+        .seq = operation->seq,
+        .status = operation->status,
+        .op = number,
+    };
+
+    assert(operation->status != PBKV__STATUS__STATUS_INVALID);
+    if (operation->evicted > 0)
+        sessions_evict(&state->sessions, operation->evicted);
+    sessions_set(&state->sessions, &record);
+    if (operation->kind != PBKV__KIND__KIND_OPEN &&
+        operation->status == PBKV__STATUS__OK)
+        apply_to_store(&state->kv, operation, number);
+    state->op = number;
+}
+
+void operation_release(struct operation *operation)
+{
+    bytes_release(operation->key);
+    bytes_release(operation->value);
+    operation->key = NULL;
+    operation->value = NULL;
+}
+
+struct operation operation_share(const struct operation *operation)
+{
+    bytes_share(operation->key);
+    bytes_share(operation->value);
+    return *operation;
+}
+
+size_t operation_size(const struct operation *operation)
+{
+    return OPERATION_OVERHEAD + operation->key->length +
+           operation->value->length;
+}
+
+struct operation operation_from_message(const Pbkv__LogOp *message)
+{
+    return (struct operation){
+        .kind = message->kind,
+        .session = message->session,
+        .seq = message->seq,
+        .key = bytes_new(message->key.data, message->key.len),
+        .value = bytes_new(message->value.data, message->value.len),
+        .status = message->status,
+        .evicted = message->evicted,
+    };
+}
+
+void operation_to_message(const struct operation *operation,
+                          Pbkv__LogOp *message)
+{
+    pbkv__log_op__init(message);
+    message->kind = operation->kind;
+    message->session = operation->session;
+    message->seq = operation->seq;
+    message->key = message_bytes(operation->key);
+    message->value = message_bytes(operation->value);
+    message->status = operation->status;
+    message->evicted = operation->evicted;
+}
+
+void operation_describe(const struct operation *operation, const char *name,
+                        struct sink *sink)
+{
+    sink_open(sink, name);
+    sink_u64(sink, "kind", (uint64_t)operation->kind);
+    sink_u64(sink, "session", operation->session);
+    sink_u64(sink, "seq", operation->seq);
+    sink_octets(sink, "key", operation->key->data, operation->key->length);
+    sink_octets(sink, "value", operation->value->data,
+                operation->value->length);
+    sink_u64(sink, "status", (uint64_t)operation->status);
+    sink_u64(sink, "evicted", operation->evicted);
+    sink_close(sink);
+}
