@@ -250,7 +250,7 @@ void server_on_refusal(struct server *server, struct env *env,
                 server->state.op);
         server->backup_full = true;
     } else if (refusal->status == PBKV__STATUS__STATE_TRANSFER &&
-               server->out.active) {
+               server->out.active && server_is_serving(server)) {
         env_log(env, LOG_LEVEL_WARN, "transfer.restarted",
                 "the backup could not install the state");
         transfer_start(server, env);

@@ -57,11 +57,11 @@ struct transfer_out {
     uint64_t next;    /* first item not sent since the last resend */
     uint64_t sent;    /* items ever sent */
     uint64_t total;
-    uint64_t close_op;    /* op number as of the last chunk */
-    struct digest digest; /* of the state as of close_op */
-    uint64_t
-        ends[TRANSFER_WINDOW]; /* ends of the chunks on the way, in order */
+    uint64_t close_op;              /* op number as of the last chunk */
+    struct digest digest;           /* of the state as of close_op */
+    uint64_t ends[TRANSFER_WINDOW]; /* ends of the chunks on the way */
     size_t on_the_way;
+    bool finished; /* the last chunk is on the way */
 };
 
 /* The state on its way from the primary of the current view. */
