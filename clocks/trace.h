@@ -11,7 +11,8 @@
  * verify.h checks it.
  *
  * A writer belongs to one thread. Lines are buffered and reach the file at
- * trace_flush, trace_close, and whenever 64 KiB have gathered.
+ * trace_flush, trace_close, and when the buffer of 64 KiB may not have room for
+ * another line.
  */
 #ifndef CLOCKS_TRACE_H
 #define CLOCKS_TRACE_H
@@ -21,10 +22,14 @@
 
 #include "clocks/host_clock.h"
 
+/* The text of a line after which its host wrote no more, because the file was
+ * full. */
+#define TRACE_FULL "trace.full"
+
 /* What to paste into ShiViz's field for the log parsing expression. */
 #define TRACE_SHIVIZ_EXPRESSION                                                \
     "\\{\"host\":\"(?<host>[^\"]*)\",\"lamport\":(?<lamport>\\d+),"            \
-    "\"clock\":(?<clock>\\{[^}]*\\}),\"kind\":\"(?<kind>\\w+)\","              \
+    "\"clock\":(?<clock>\\{\\S*?\\}),\"kind\":\"(?<kind>\\w+)\","              \
     "(\"sender\":\"[^\"]*\",\"sent\":\\d+,)?"                                  \
     "\"event\":\"(?<event>.*)\"\\}"
 
@@ -34,19 +39,25 @@ struct trace;
 
 /* Opens path for appending (several programs can share one file, because whole
  * lines are written at once). limit_octets bounds the file, 0 means no bound:
- * past it the trace ends with an event "trace.full". Returns 0 and a trace for
- * the caller to close, or a negative errno. */
+ * the line that would go past it is written with TRACE_FULL instead of its text
+ * and is the last. Returns 0 and a trace for the caller to close, or a negative
+ * errno. */
 int trace_open(const char *path, uint64_t limit_octets, struct trace **trace);
 
-/* Writes a line for the newest tick of clock. sender and sent are read for
+/*
+ * Writes a line for the newest tick of clock. sender and sent are read for
  * TRACE_RECEIVE only. The text may hold any octets; it is escaped. Returns 0,
  * or the negative errno of the first write that failed (disk full): from then
- * on the trace is silent and says so only once. */
+ * on the trace is silent and says so only once. A pipe without a reader or a
+ * limit on file sizes also raises SIGPIPE or SIGXFSZ; programs ignore them.
+ */
 int trace_write(struct trace *trace, const struct host_clock *clock,
                 enum trace_kind kind, const char *sender, uint64_t sent,
                 const char *text);
 
-/* Hands all lines to the system. Returns as trace_write. */
+/* Hands all lines to the system. A runtime does so before it lets frames go:
+ * then no other host can name a line that a killed host took with it. Returns
+ * as trace_write. */
 int trace_flush(struct trace *trace);
 
 /* Flushes, closes and frees. NULL is allowed. Returns as trace_write. */

@@ -25,13 +25,17 @@ enum {
 
 struct vclock_entry {
     char host[HOST_NAME_MAX_LENGTH + 1]; /* ends in a zero */
+    uint8_t length;                      /* octets of host, without its zero */
     uint64_t time;
     uint64_t advanced; /* the owner's time when this entry last changed */
 };
 
-/* The owner's entry is always entries[0]; the others are in no order. */
+/* The owner's entry is always entries[0]; the others are in no order. next is
+ * where the next search begins: stamps tend to list hosts in the same order, so
+ * it tends to begin at what it looks for. */
 struct vclock {
     size_t count;
+    size_t next;
     struct vclock_entry entries[CLOCK_ENTRIES_LIMIT];
 };
 
@@ -56,6 +60,11 @@ uint64_t vclock_time(const struct vclock *clock, const char *host);
  * component at a time (rule K2). The owner's own entry is never raised: nobody
  * knows more about a host than the host itself. */
 void vclock_raise(struct vclock *clock, const char *host, uint64_t time);
+
+/* Does the same for a host name of length octets without a zero at its end, as
+ * it is in a message. The name must satisfy host_name_is_valid. */
+void vclock_raise_octets(struct vclock *clock, const void *host, size_t length,
+                         uint64_t time);
 
 /* Raises every entry to at least its value in other (rule K2). */
 void vclock_merge(struct vclock *clock, const struct vclock *other);

@@ -10,12 +10,14 @@
  * - K1: a send or event has the Lamport time of the line before plus 1; a
  *   receipt has max(line before, send) + 1.
  * - K2: a send or event changes no other host's entry; a receipt has exactly
- * the componentwise maximum of the line before and the send. Exceptions by K4:
- * the entry of a client may vanish after the line of its receipt, and a clock
- * with CLOCK_ENTRIES_LIMIT entries may have dropped one for the new one.
- * - No line knows more of a host than the host itself ever logged.
- * - A receipt names a send line that exists, of another host, and whose Lamport
- *   time is smaller.
+ *   the componentwise maximum of the line before and the send. Exceptions by
+ *   K4: the entry of a client may vanish after the line of its receipt, and a
+ *   receipt whose clock is full may have dropped entries for new ones.
+ * - K3: No line knows more of a host than the host itself ever logged.
+ * - K3: A receipt names a line that exists and is a send.
+ *
+ * A host whose last line is TRACE_FULL did more than its trace shows; what is
+ * missing there is not condemned either.
  */
 #ifndef CLOCKS_VERIFY_H
 #define CLOCKS_VERIFY_H

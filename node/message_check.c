@@ -52,7 +52,12 @@ static bool forward_is_valid(const Pbkv__Forward *forward)
         forward->first > UINT64_MAX - forward->n_ops)
         return false;
     for (size_t i = 0; i < forward->n_ops; i++) {
-        if (!log_op_is_valid(forward->ops[i]))
+        const Pbkv__LogOp *op = forward->ops[i];
+        uint64_t number = forward->first + i;
+
+        if (!log_op_is_valid(op) || op->session > number)
+            return false;
+        if (op->kind == PBKV__KIND__KIND_OPEN && op->session != number)
             return false;
     }
     return true;
@@ -60,12 +65,14 @@ static bool forward_is_valid(const Pbkv__Forward *forward)
 
 static bool chunk_is_valid(const Pbkv__Chunk *chunk)
 {
-    if (chunk->view == 0 || (chunk->last && chunk->digest.len != DIGEST_SIZE))
+    if (chunk->view == 0 || chunk->transfer == 0 ||
+        (chunk->last && chunk->digest.len != DIGEST_SIZE))
         return false;
     for (size_t i = 0; i < chunk->n_sessions; i++) {
         const Pbkv__SessionRecord *record = chunk->sessions[i];
 
-        if (record->id == 0 || !status_is_valid(record->status))
+        if (record->id == 0 || record->op < record->id ||
+            !status_is_valid(record->status))
             return false;
     }
     for (size_t i = 0; i < chunk->n_entries; i++) {
@@ -114,7 +121,8 @@ static bool body_is_valid(const Pbkv__Body *body)
     case PBKV__BODY__KIND_FORWARD: return forward_is_valid(body->forward);
     case PBKV__BODY__KIND_FORWARD_ACK: return body->forward_ack->view > 0;
     case PBKV__BODY__KIND_CHUNK: return chunk_is_valid(body->chunk);
-    case PBKV__BODY__KIND_CHUNK_ACK: return body->chunk_ack->view > 0;
+    case PBKV__BODY__KIND_CHUNK_ACK:
+        return body->chunk_ack->view > 0 && body->chunk_ack->transfer > 0;
     case PBKV__BODY__KIND_REFUSAL:
         return body->refusal->refused > 0 &&
                status_is_valid(body->refusal->status);

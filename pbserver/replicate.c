@@ -214,7 +214,10 @@ void server_on_forward_ack(struct server *server, struct env *env,
                 "op %" PRIu64 " round %" PRIu64, ack->applied, ack->round);
         return;
     }
-    if (ack->applied > server->committed || ack->round > server->confirmed)
+    /* A confirmed read must not hide that operations have been lost. */
+    if (ack->applied > server->committed ||
+        (server->committed == server->state.op &&
+         ack->round > server->confirmed))
         server->progressed = true;
     if (ack->applied == server->state.op)
         server->backup_full = false;
@@ -245,12 +248,17 @@ void server_on_refusal(struct server *server, struct env *env,
         env_log(env, LOG_LEVEL_DEBUG, "refusal.early",
                 "the backup still knows view %" PRIu64,
                 refusal->known); /* P5: the resend timer tries again */
+    } else if (refusal->status == PBKV__STATUS__BACKUP_FAILED &&
+               !server->out.active && server->committed == server->state.op) {
+        env_log(env, LOG_LEVEL_DEBUG, "refusal.stale",
+                "the backup has everything by now");
     } else if (refusal->status == PBKV__STATUS__BACKUP_FAILED) {
         env_log(env, LOG_LEVEL_WARN, "backup.full", "at op %" PRIu64,
                 server->state.op);
         server->backup_full = true;
     } else if (refusal->status == PBKV__STATUS__STATE_TRANSFER &&
-               server->out.active && server_is_serving(server)) {
+               server->out.active && server_is_serving(server) &&
+               refusal->transfer == server->out.number) { /* T5 */
         env_log(env, LOG_LEVEL_WARN, "transfer.restarted",
                 "the backup could not install the state");
         transfer_start(server, env);
@@ -271,6 +279,7 @@ void server_refuse(const struct server *server, struct env *env,
     refusal.refused = view;
     refusal.known = server->view.number; /* P2 */
     refusal.status = status;
+    refusal.transfer = server->in.number;
     body.kind_case = PBKV__BODY__KIND_REFUSAL;
     body.refusal = &refusal;
     env_send(env, to, &body);

@@ -61,6 +61,14 @@ struct node *server_new(const struct server_config *config)
     return &server->node;
 }
 
+void server_set_address(struct node *node, const struct address *address)
+{
+    struct server *server = server_of(node);
+
+    assert(server->view.number == 0 && address->length > 0);
+    server->config.self.address = *address;
+}
+
 bool server_is_primary(const struct server *server)
 {
     return peer_equal(&server->view.primary, &server->config.self);

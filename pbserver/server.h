@@ -45,10 +45,18 @@ struct server_config {
     size_t chunk_octets; /* of a Chunk or Forward, about */
 };
 
+/* A chunk on the way: its encoded message, and the item after its last one. */
+struct transfer_chunk {
+    struct bytes *body;
+    uint64_t end;
+};
+
 /* The state on its way to the backup of the current view. */
 struct transfer_out {
     bool active;
-    bool closed;    /* the last chunk was built: `total` and `close_op` hold */
+    uint64_t
+        number;  /* of transfers in this life; acks and chunks name it (T5) */
+    bool closed; /* the last chunk was built: `total` and `close_op` hold */
     uint64_t since; /* op number at the start; later operations are items */
     struct session_record *sessions; /* items 0 … */
     size_t session_count;
@@ -57,19 +65,21 @@ struct transfer_out {
     uint64_t next;    /* first item not sent since the last resend */
     uint64_t sent;    /* items ever sent */
     uint64_t total;
-    uint64_t close_op;              /* op number as of the last chunk */
-    struct digest digest;           /* of the state as of close_op */
-    uint64_t ends[TRANSFER_WINDOW]; /* ends of the chunks on the way */
+    uint64_t close_op;    /* op number as of the last chunk */
+    struct digest digest; /* of the state as of close_op */
+    /* The chunks on the way, kept as they were built: built again, they would
+     * have values of operations after the last item. */
+    struct transfer_chunk way[TRANSFER_WINDOW];
     size_t on_the_way;
-    bool finished; /* the last chunk is on the way */
 };
 
 /* The state on its way from the primary of the current view. */
 struct transfer_in {
     bool active;
-    uint64_t since;
-    uint64_t received; /* items 0 … received-1 are in `state` */
-    uint64_t total;    /* as the primary last said, for progress */
+    uint64_t number;      /* of the transfer, as its primary counts */
+    Pbkv__Status refused; /* why it came to nothing; 0: it did not */
+    uint64_t received;    /* items 0 … received-1 are in `state` */
+    uint64_t total;       /* as the primary last said, for progress */
     struct state state;
 };
 
@@ -102,6 +112,7 @@ struct server {
     bool progressed;     /* the backup moved since the last resend timer */
     bool resending;      /* the resend timer runs */
 
+    uint64_t transfers; /* started in this life */
     struct transfer_out out;
     struct transfer_in in;
 };
@@ -113,6 +124,10 @@ struct server_config server_config_default(void);
 /* Returns a new server that knows no view. The caller owns it and releases it
  * with node_release. */
 struct node *server_new(const struct server_config *config);
+
+/* Tells a server that has had no event yet its own address, when the system
+ * chose the port. */
+void server_set_address(struct node *node, const struct address *address);
 
 /* ---- Facts (server.c) ---- */
 
@@ -204,7 +219,7 @@ void transfer_start(struct server *server, struct env *env);
 /* Sends chunks as far as the window allows. */
 void transfer_pump(struct server *server, struct env *env);
 
-/* Takes the transfer up again from what has arrived: something was lost. */
+/* Sends the chunks on the way once more: something was lost. */
 void transfer_resend(struct server *server, struct env *env);
 
 /* Forgets any transfer, in and out. */

@@ -182,10 +182,12 @@ static void close_transfer(struct server *server, uint64_t end)
     out->digest = state_digest(&server->state);
 }
 
+/* Builds the chunk from `next` up to `end` and sends it. */
 static void send_chunk(struct server *server, struct env *env, uint64_t end)
 {
     struct transfer_out *out = &server->out;
     struct chunk_builder builder;
+    struct transfer_chunk *chunk;
     Pbkv__Body body = PBKV__BODY__INIT;
 
     builder_init(&builder, (size_t)(end - out->next));
@@ -194,15 +196,19 @@ static void send_chunk(struct server *server, struct env *env, uint64_t end)
     builder.chunk.view = server->view.number;
     builder.chunk.first = out->next;
     builder.chunk.since = out->since;
+    builder.chunk.transfer = out->number;
     builder.chunk.total = items_now(server);
     if (out->closed && end == out->total) {
         builder.chunk.last = true;
         builder.chunk.digest = message_octets(out->digest.octets, DIGEST_SIZE);
-        out->finished = true;
     }
     body.kind_case = PBKV__BODY__KIND_CHUNK;
     body.chunk = &builder.chunk;
-    env_send(env, &server->view.backup, &body);
+    chunk = &out->way[out->on_the_way++];
+    chunk->body = message_encode(&body);
+    chunk->end = end;
+    out->next = end;
+    env_send_encoded(env, &server->view.backup, body.kind_case, chunk->body);
     builder_release(&builder);
 }
 
@@ -211,17 +217,13 @@ void transfer_pump(struct server *server, struct env *env)
     struct transfer_out *out = &server->out;
 
     assert(out->active && server_is_primary(server));
-    while (out->on_the_way < TRANSFER_WINDOW && !out->finished) {
-        uint64_t limit = out->closed ? out->total : items_now(server);
-        uint64_t end = chunk_end(server, out->next, limit);
+    while (out->on_the_way < TRANSFER_WINDOW && !out->closed) {
+        uint64_t items = items_now(server);
+        uint64_t end = chunk_end(server, out->next, items);
 
-        if (end == limit && !out->closed)
+        if (end == items)
             close_transfer(server, end);
         send_chunk(server, env, end);
-        out->next = end;
-        if (out->sent < end)
-            out->sent = end;
-        out->ends[out->on_the_way++] = end;
     }
     server_watch_backup(server, env);
 }
@@ -230,11 +232,10 @@ void transfer_resend(struct server *server, struct env *env)
 {
     struct transfer_out *out = &server->out;
 
-    assert(out->active && out->acked <= out->sent);
-    out->next = out->acked;
-    out->on_the_way = 0;
-    out->finished = false;
-    transfer_pump(server, env);
+    assert(out->active && out->on_the_way > 0);
+    for (size_t i = 0; i < out->on_the_way; i++)
+        env_send_encoded(env, &server->view.backup, PBKV__BODY__KIND_CHUNK,
+                         out->way[i].body);
 }
 
 void transfer_start(struct server *server, struct env *env)
@@ -245,6 +246,7 @@ void transfer_start(struct server *server, struct env *env)
     assert(peer_is_present(&server->view.backup));
     transfer_clear(server);
     out->active = true;
+    out->number = ++server->transfers;
     server_commit(server, env, server->state.op); /* alone, from here on */
     oplog_drop_through(&server->log, server->state.op);
     out->since = server->state.op;
@@ -283,17 +285,15 @@ static void advance(struct server *server, uint64_t received)
     struct transfer_out *out = &server->out;
     size_t arrived = 0;
 
-    while (arrived < out->on_the_way && out->ends[arrived] <= received)
-        arrived++;
-    out->on_the_way -= arrived;
-    memmove(out->ends, out->ends + arrived,
-            out->on_the_way * sizeof(out->ends[0]));
     if (received <= out->acked)
         return;
+    while (arrived < out->on_the_way && out->way[arrived].end <= received)
+        bytes_release(out->way[arrived++].body);
+    out->on_the_way -= arrived;
+    memmove(out->way, out->way + arrived,
+            out->on_the_way * sizeof(out->way[0]));
     server->progressed = true;
     out->acked = received;
-    if (out->next < received)
-        out->next = received;
     if (received > first_operation(out))
         oplog_drop_through(&server->log,
                            out->since + received - first_operation(out));
@@ -305,14 +305,14 @@ void server_on_chunk_ack(struct server *server, struct env *env,
     struct transfer_out *out = &server->out;
 
     if (!server_is_serving(server) || !out->active ||
-        ack->view != server->view.number ||
+        ack->view != server->view.number || ack->transfer != out->number ||
         !peer_equal(from, &server->view.backup)) {
         env_log(env, LOG_LEVEL_DEBUG, "chunk_ack.stale",
                 "view %" PRIu64 " from %s", ack->view, from->address.text);
         return; /* T5 */
     }
-    if (ack->received > out->sent ||
-        (ack->installed && (!out->closed || ack->received != out->total))) {
+    if (ack->received > out->next ||
+        ack->installed != (out->closed && ack->received == out->total)) {
         env_log(env, LOG_LEVEL_WARN, "chunk_ack.ahead", "item %" PRIu64,
                 ack->received);
         return;
@@ -327,13 +327,24 @@ void server_on_chunk_ack(struct server *server, struct env *env,
 
 /* ---- The backup receives ---- */
 
-static void reset_receipt(struct transfer_in *in, uint64_t since)
+static void receipt_begin(struct transfer_in *in, const Pbkv__Chunk *chunk)
 {
+    assert(chunk->transfer > in->number);
     state_release(&in->state);
     in->active = true;
-    in->since = since;
+    in->number = chunk->transfer;
+    in->refused = PBKV__STATUS__STATUS_INVALID;
     in->received = 0;
-    in->state.op = since;
+    in->state.op = chunk->since;
+}
+
+/* Gives a transfer up, and says so as often as its chunks come. */
+static void receipt_refuse(struct transfer_in *in, Pbkv__Status status)
+{
+    assert(in->active);
+    state_release(&in->state);
+    in->active = false;
+    in->refused = status;
 }
 
 static void take_session(struct transfer_in *in,
@@ -360,34 +371,32 @@ static void take_entry(struct transfer_in *in, const Pbkv__Entry *message)
     bytes_release(key);
 }
 
+/* An operation that cannot have this number is left out: the digest will tell.
+ */
 static void take_operation(struct transfer_in *in, const Pbkv__LogOp *message)
 {
-    struct operation operation = operation_from_message(message);
+    uint64_t number = in->state.op + 1;
+    struct operation operation;
 
+    if (message->session > number ||
+        (message->kind == PBKV__KIND__KIND_OPEN && message->session != number))
+        return;
+    operation = operation_from_message(message);
     state_apply(&in->state, &operation);
     operation_release(&operation);
 }
 
-/* Takes those items of a chunk that come next, each exactly once. */
+/* Takes the items of the chunk that comes next. */
 static void take_items(struct transfer_in *in, const Pbkv__Chunk *chunk)
 {
-    uint64_t item = chunk->first;
-
-    assert(chunk->first <= in->received);
-    for (size_t i = 0; i < chunk->n_sessions; i++, item++) {
-        if (item >= in->received)
-            take_session(in, chunk->sessions[i]);
-    }
-    for (size_t i = 0; i < chunk->n_entries; i++, item++) {
-        if (item >= in->received)
-            take_entry(in, chunk->entries[i]);
-    }
-    for (size_t i = 0; i < chunk->n_ops; i++, item++) {
-        if (item >= in->received)
-            take_operation(in, chunk->ops[i]);
-    }
-    if (item > in->received)
-        in->received = item;
+    assert(chunk->first == in->received);
+    for (size_t i = 0; i < chunk->n_sessions; i++)
+        take_session(in, chunk->sessions[i]);
+    for (size_t i = 0; i < chunk->n_entries; i++)
+        take_entry(in, chunk->entries[i]);
+    for (size_t i = 0; i < chunk->n_ops; i++)
+        take_operation(in, chunk->ops[i]);
+    in->received += chunk->n_sessions + chunk->n_entries + chunk->n_ops;
     in->total = chunk->total;
 }
 
@@ -400,6 +409,7 @@ static void acknowledge_chunk(const struct server *server, struct env *env,
     ack.view = server->view.number;
     ack.received = server->in.received;
     ack.installed = server->initialised;
+    ack.transfer = server->in.number;
     body.kind_case = PBKV__BODY__KIND_CHUNK_ACK;
     body.chunk_ack = &ack;
     env_send(env, to, &body);
@@ -418,9 +428,8 @@ static void install(struct server *server, struct env *env,
         env_log(env, LOG_LEVEL_WARN, "chunk.digest",
                 "the state differs from the primary's at op %" PRIu64,
                 in->state.op);
-        transfer_clear(server);
-        server_refuse(server, env, from, chunk->view,
-                      PBKV__STATUS__STATE_TRANSFER);
+        receipt_refuse(in, PBKV__STATUS__STATE_TRANSFER);
+        server_refuse(server, env, from, chunk->view, in->refused);
         return;
     }
     state_release(&server->state);
@@ -434,64 +443,63 @@ static void install(struct server *server, struct env *env,
     acknowledge_chunk(server, env, from);
 }
 
-/* Whether a chunk continues what has been received, by name if not. */
-static bool chunk_fits(struct server *server, struct env *env,
-                       const Pbkv__Chunk *chunk)
+/* Returns the name of the event that keeps a chunk from being taken, or NULL
+ * when it is the one that comes next. */
+static const char *chunk_refusal(struct server *server,
+                                 const Pbkv__Chunk *chunk)
 {
     struct transfer_in *in = &server->in;
 
-    if (server->initialised) { /* T4: at most once per view */
-        env_log(env, LOG_LEVEL_DEBUG, "chunk.duplicate", "item %" PRIu64,
-                chunk->first);
-        return false;
-    }
-    if (chunk->first == 0 && (!in->active || chunk->since > in->since))
-        reset_receipt(in, chunk->since);
-    if (!in->active || chunk->since != in->since) {
-        env_log(env, LOG_LEVEL_DEBUG, "chunk.stale", "since op %" PRIu64,
-                chunk->since);
-        return false;
-    }
-    if (chunk->first > in->received) {
-        env_log(env, LOG_LEVEL_DEBUG, "chunk.gap",
-                "item %" PRIu64 " after %" PRIu64, chunk->first, in->received);
-        return false;
-    }
-    return true;
+    if (server->initialised)
+        return "chunk.duplicate"; /* T4: at most once per view */
+    if (chunk->transfer > in->number)
+        receipt_begin(in, chunk);
+    if (chunk->transfer < in->number)
+        return "chunk.stale";
+    if (!in->active)
+        return "chunk.refused";
+    if (chunk->first < in->received)
+        return "chunk.duplicate";
+    return chunk->first > in->received ? "chunk.gap" : NULL;
 }
 
 void server_on_chunk(struct server *server, struct env *env,
                      const struct peer *from, const Pbkv__Chunk *chunk)
 {
     struct transfer_in *in = &server->in;
+    const char *refusal;
 
     if (!server_accepts_from_primary(server, env, from, chunk->view))
         return;
-    if (!chunk_fits(server, env, chunk)) {
-        acknowledge_chunk(server, env, from); /* T4 */
-        return;
-    }
-    take_items(in, chunk);
+    refusal = chunk_refusal(server, chunk);
+    if (refusal)
+        env_log(env, LOG_LEVEL_DEBUG, refusal,
+                "item %" PRIu64 " after %" PRIu64, chunk->first, in->received);
+    else
+        take_items(in, chunk);
     if (in->state.kv.octets > server->config.limits.octets) {
         env_log(env, LOG_LEVEL_WARN, "chunk.full", "%" PRIu64 " octets",
                 in->state.kv.octets);
-        transfer_clear(server);
-        server_refuse(server, env, from, chunk->view,
-                      PBKV__STATUS__BACKUP_FAILED);
-        return;
+        receipt_refuse(in, PBKV__STATUS__BACKUP_FAILED);
     }
-    if (chunk->last)
+    if (in->refused != PBKV__STATUS__STATUS_INVALID)
+        server_refuse(server, env, from, chunk->view, in->refused);
+    else if (!refusal && chunk->last)
         install(server, env, from, chunk);
     else
-        acknowledge_chunk(server, env, from);
+        acknowledge_chunk(server, env, from); /* T4 */
 }
 
 /* ---- Both ---- */
 
 void transfer_clear(struct server *server)
 {
-    free(server->out.sessions);
-    memset(&server->out, 0, sizeof(server->out));
+    struct transfer_out *out = &server->out;
+
+    for (size_t i = 0; i < out->on_the_way; i++)
+        bytes_release(out->way[i].body);
+    free(out->sessions);
+    memset(out, 0, sizeof(*out));
     state_release(&server->in.state);
     memset(&server->in, 0, sizeof(server->in));
     state_init(&server->in.state);
@@ -499,11 +507,14 @@ void transfer_clear(struct server *server)
 
 void transfer_clone(const struct server *server, struct server *copy)
 {
-    size_t size = server->out.session_count * sizeof(*server->out.sessions);
+    const struct transfer_out *out = &server->out;
+    size_t size = out->session_count * sizeof(*out->sessions);
 
-    if (server->out.sessions) {
+    for (size_t i = 0; i < out->on_the_way; i++)
+        bytes_share(out->way[i].body);
+    if (out->sessions) {
         copy->out.sessions = memory_new(size);
-        memcpy(copy->out.sessions, server->out.sessions, size);
+        memcpy(copy->out.sessions, out->sessions, size);
     }
     state_clone(&server->in.state, &copy->in.state);
 }
@@ -516,10 +527,12 @@ void transfer_check(const struct server *server)
     if (out->active) {
         assert(server_is_primary(server) && server->initialised);
         assert(peer_is_present(&server->view.backup));
-        assert(out->acked <= out->next && out->next <= out->sent);
-        assert(out->on_the_way <= TRANSFER_WINDOW);
-        assert(!out->finished || out->closed);
-    }
+        assert(out->on_the_way > 0 && out->on_the_way <= TRANSFER_WINDOW);
+        assert(out->acked <= out->next);
+        assert(out->way[out->on_the_way - 1].end == out->next);
+        assert(!out->closed || out->next == out->total);
+    } else
+        assert(out->on_the_way == 0);
     if (in->active)
         assert(server_is_backup(server) && !server->initialised);
     else
@@ -529,9 +542,9 @@ void transfer_check(const struct server *server)
 static void describe_out(const struct transfer_out *out, struct sink *sink)
 {
     sink_open(sink, "transfer_out");
+    sink_u64(sink, "number", out->number);
     sink_bool(sink, "active", out->active);
     sink_bool(sink, "closed", out->closed);
-    sink_bool(sink, "finished", out->finished);
     sink_u64(sink, "since", out->since);
     for (size_t i = 0; i < out->session_count; i++) {
         sink_u64(sink, "session", out->sessions[i].id);
@@ -542,12 +555,14 @@ static void describe_out(const struct transfer_out *out, struct sink *sink)
     sink_u64(sink, "key_count", out->key_count);
     sink_u64(sink, "acked", out->acked);
     sink_u64(sink, "next", out->next);
-    sink_u64(sink, "sent", out->sent);
     sink_u64(sink, "total", out->total);
     sink_u64(sink, "close_op", out->close_op);
     sink_octets(sink, "digest", out->digest.octets, DIGEST_SIZE);
-    for (size_t i = 0; i < out->on_the_way; i++)
-        sink_u64(sink, "end", out->ends[i]);
+    for (size_t i = 0; i < out->on_the_way; i++) {
+        sink_u64(sink, "end", out->way[i].end);
+        sink_octets(sink, "chunk", out->way[i].body->data,
+                    out->way[i].body->length);
+    }
     sink_close(sink);
 }
 
@@ -555,10 +570,12 @@ void transfer_describe(const struct server *server, struct sink *sink)
 {
     const struct transfer_in *in = &server->in;
 
+    sink_u64(sink, "transfers", server->transfers);
     describe_out(&server->out, sink);
     sink_open(sink, "transfer_in");
     sink_bool(sink, "active", in->active);
-    sink_u64(sink, "since", in->since);
+    sink_u64(sink, "number", in->number);
+    sink_u64(sink, "refused", (uint64_t)in->refused);
     sink_u64(sink, "received", in->received);
     sink_u64(sink, "total", in->total);
     state_describe(&in->state, sink);
