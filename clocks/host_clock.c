@@ -54,14 +54,15 @@ void host_clock_tick(struct host_clock *clock)
 
 /* Which hash values of names have been seen: most stamps have no two names with
  * the same one, and only those have to be compared. */
+enum { FILTER_BITS = 1024 };
+
 struct name_filter {
-    uint64_t seen[16];
+    uint64_t seen[FILTER_BITS / 64];
 };
 
-enum { FILTER_INDEX_BITS = 10 };
-
-/* Notes a name and returns whether one with its hash value (FNV-1a) was noted
- * before. */
+/* Notes a name and returns whether one with its hash value was noted before.
+ * The hash is FNV-1a, of which the low bits are the ones that the last octets
+ * mix well; the last octets are what names differ in. */
 static bool filter_note(struct name_filter *filter,
                         const ProtobufCBinaryData *host)
 {
@@ -69,7 +70,7 @@ static bool filter_note(struct name_filter *filter,
 
     for (size_t i = 0; i < host->len; i++)
         hash = (hash ^ host->data[i]) * UINT64_C(0x100000001b3);
-    hash >>= 64 - FILTER_INDEX_BITS;
+    hash %= FILTER_BITS;
 
     uint64_t *word = &filter->seen[hash / 64];
     uint64_t bit = UINT64_C(1) << hash % 64;

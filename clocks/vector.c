@@ -4,7 +4,8 @@
  * A cluster has a handful of hosts, so a search is short; and because a stamp
  * lists hosts in much the same order every time, each search begins where the
  * last one ended (next), which makes a merge of two long clocks linear unless
- * their orders differ.
+ * their orders differ. Names of the lives of one server differ at their ends,
+ * so the last octet is compared before the others.
  *
  * `advanced` is kept in the owner's own time, so "stood still for longest"
  * needs no clock on the wall. Of entries that stand still equally long the
@@ -15,16 +16,18 @@
 #include <assert.h>
 #include <string.h>
 
-static bool entry_is(const struct vclock_entry *entry, const void *host,
+static bool entry_is(const struct vclock_entry *entry, const char *host,
                      size_t length)
 {
-    return entry->length == length && memcmp(entry->host, host, length) == 0;
+    return entry->length == length &&
+           entry->host[length - 1] == host[length - 1] &&
+           memcmp(entry->host, host, length) == 0;
 }
 
 /* Returns the index of host, looking from index first on and then around, or
  * count when it is not listed. */
 static size_t entry_find(const struct vclock *clock, size_t first,
-                         const void *host, size_t length)
+                         const char *host, size_t length)
 {
     if (first > clock->count)
         first = clock->count;

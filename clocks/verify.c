@@ -219,21 +219,18 @@ static void lower_to_next(const struct trace_line *line, size_t next,
 
 /* Returns whether rule K4 allows this line to know less of host than the line
  * before. */
-static bool may_forget(const struct check *check,
-                       const struct trace_line *before,
-                       const struct trace_line *line, size_t host)
+static bool may_forget(const struct check *check, const struct trace_line *line,
+                       size_t host)
 {
-    bool passed = before->kind == TRACE_RECEIVE && before->sender == host &&
-                  !check->hosts[host].kept;
-    bool dropped =
+    bool is_client = !check->hosts[host].kept;
+    bool is_full =
         line->kind == TRACE_RECEIVE && line->count == CLOCK_ENTRIES_LIMIT;
 
-    return passed || dropped;
+    return is_client || is_full;
 }
 
 /* Returns whether the entry of host is what it should be. */
 static bool entry_is_right(const struct check *check,
-                           const struct trace_line *before,
                            const struct trace_line *send,
                            const struct trace_line *line, size_t host,
                            const struct three_times *times)
@@ -247,7 +244,7 @@ static bool entry_is_right(const struct check *check,
     if (line->kind == TRACE_RECEIVE && send == NULL && !from_sender &&
         times->now > joined)
         return true;
-    if (!may_forget(check, before, line, host))
+    if (!may_forget(check, line, host))
         return false;
     /* Forgotten; or forgotten and then learned again from the send. */
     return times->now == brought || (times->now == 0 && !from_sender);
@@ -265,7 +262,6 @@ static bool entry_is_invented(const struct check *check,
 }
 
 static void check_entry(const struct check *check,
-                        const struct trace_line *before,
                         const struct trace_line *send,
                         const struct trace_line *line, size_t host,
                         const struct three_times *times)
@@ -277,7 +273,7 @@ static void check_entry(const struct check *check,
                "The line knows event %ju of %s, whose trace ends at %ju.",
                (uintmax_t)times->now, name,
                (uintmax_t)newest(&check->hosts[host]));
-    else if (entry_is_right(check, before, send, line, host, times))
+    else if (entry_is_right(check, send, line, host, times))
         return;
     else if (send == NULL)
         broken(check, line, "K2",
@@ -315,7 +311,7 @@ static void check_vector(const struct check *check,
         if (host == sender)
             sender = SIZE_MAX;
         if (host != line->host)
-            check_entry(check, before, send, line, host, &times);
+            check_entry(check, send, line, host, &times);
     }
 }
 
