@@ -62,7 +62,7 @@ static size_t list_options(struct arguments *arguments,
                            &arguments->server.ping_ms, 1, 60000),
         PROGRAM_U32_OPTION(
             "dead-pings", "N", "cycles without a ping that mean death (5)",
-            &arguments->server.dead_pings, VIEW_SERVER_FORGIVEN + 1, 1000000),
+            &arguments->server.dead_pings, VIEW_SERVER_DEAD_PINGS_MIN, 1000000),
         PROGRAM_TEXT_OPTION("name", "NAME", "name in logs and traces (vs)",
                             &arguments->name),
         PROGRAM_RUNTIME_OPTIONS(&arguments->runtime),

@@ -112,7 +112,7 @@ static struct server_seen *find_server(const struct view_server *vs,
 static enum liveness server_liveness(const struct view_server *vs,
                                      const struct server_seen *seen)
 {
-    assert(vs->config.dead_pings > VIEW_SERVER_FORGIVEN);
+    assert(vs->config.dead_pings >= VIEW_SERVER_DEAD_PINGS_MIN);
     if (seen->missed_cycles >= vs->config.dead_pings)
         return SERVER_DEAD;
     return seen->missed_cycles > VIEW_SERVER_FORGIVEN ? SERVER_SILENT
@@ -566,7 +566,7 @@ struct node *view_server_new(const struct view_server_config *config,
     struct view_server *vs = memory_new(sizeof(*vs));
 
     assert(config->ping_ms > 0);
-    assert(config->dead_pings > VIEW_SERVER_FORGIVEN);
+    assert(config->dead_pings >= VIEW_SERVER_DEAD_PINGS_MIN);
     vs->node.type = &view_server_type;
     vs->config = *config;
     if (record != NULL) { /* V11 */

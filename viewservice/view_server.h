@@ -24,13 +24,18 @@
 #include "viewservice/view_record.h"
 
 enum {
-    VIEW_SERVER_TIMER = 0,    /* timer slot: the end of a ping cycle */
-    VIEW_SERVER_FORGIVEN = 1, /* missed cycles that mean nothing (rule V4) */
+    VIEW_SERVER_TIMER = 0, /* timer slot: the end of a ping cycle */
+    /* Ends of cycles since a server's last ping. One of them means nothing: the
+     * ping may have come just before. At two a whole cycle was missed, which is
+     * forgiven too, so death comes with the third at the earliest (rule V4). */
+    VIEW_SERVER_FORGIVEN = 1,
+    VIEW_SERVER_DEAD_PINGS_MIN = 3,
 };
 
 struct view_server_config {
     uint32_t ping_ms;    /* length of a ping cycle, at least 1 */
-    uint32_t dead_pings; /* missed cycles that mean death, at least 2 */
+    uint32_t dead_pings; /* ends of cycles since the last ping that mean death,
+                            at least VIEW_SERVER_DEAD_PINGS_MIN */
 };
 
 struct view_server {
