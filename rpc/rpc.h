@@ -15,9 +15,14 @@
  * arrive on a dialled connection count as coming from the address that was
  * dialled, under whatever name the other side knows itself.
  *
+ * Host names are looked up by the system's resolver, which can block the loop;
+ * numeric addresses and Unix sockets never do.
+ *
  * Limits. What cannot be sent within the output limits is dropped and counted
  * ("send.overflow"): for a role that is a lost message, which every rule
  * expects. What cannot be read within the input limits closes the connection.
+ * An eighth of the connections (16 at most) and a quarter of the output are
+ * kept for connections that the loop itself dials.
  */
 #ifndef RPC_RPC_H
 #define RPC_RPC_H
@@ -59,7 +64,9 @@ typedef void (*rpc_answer_function)(void *context, uint64_t call,
 /* Everything borrowed must stay alive as long as the rpc. */
 struct rpc_config {
     const char *name;         /* of the host in traces, without incarnation */
-    struct peer self;         /* address others reach us at, and incarnation */
+    struct peer self;         /* address others reach us at, and incarnation.
+                                 Without an address, or with port 0, it becomes
+                                 what is in fact listened on */
     const char *listen;       /* address to listen on; NULL: do not listen */
     const char *persist_path; /* file of the durable record; NULL: none */
     const char *trace_path;   /* NULL: no trace */
@@ -87,7 +94,7 @@ uint64_t rpc_new_incarnation(void);
  * sentence on what failed.
  */
 int rpc_new(const struct rpc_config *config, struct node *node,
-            struct rpc **rpc, const char **reason);
+            struct rpc **result, const char **reason);
 
 /* Returns the address in fact listened on (with the port that the system chose
  * for port 0), or an empty address. */
@@ -117,12 +124,24 @@ typedef void (*rpc_posted_function)(void *argument, struct node *node,
 /* Runs function(argument, …) in the loop, in the order of posting, from any
  * thread. Returns 0, or -ESHUTDOWN once the loop was told to stop: then the
  * function will not run. A function accepted before the stop is run, or, if the
- * loop ends first, run by rpc_free with node NULL so that it can clean up. */
+ * loop ends first, run with node and env NULL so that it can clean up, by
+ * rpc_free at the latest. */
 int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument);
 
 /* Returns the value of a runtime counter or of a named event: 0 when it never
  * happened. Only from the loop's thread, or when the loop does not run. */
 uint64_t rpc_count(const struct rpc *rpc, const char *name);
+
+/* Returns the address and incarnation that frames of this rpc come from. */
+struct peer rpc_self(const struct rpc *rpc);
+
+/*
+ * Reads a durable record as env_persist left it at persist_path, for the caller
+ * to make a node from. Stores it with one reference for the caller, or NULL
+ * when there is no file, and returns 0. Returns -EINVAL when it is not a file,
+ * -EFBIG when it is over 64 MiB, or what opening or reading it gave.
+ */
+int rpc_read_record(const char *path, struct bytes **record);
 
 /* Closes everything, removes a Unix socket it made, releases the node. Not
  * while the loop runs. NULL is allowed. */

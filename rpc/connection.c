@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connection: see connection.h. Two events per socket: `readable` is persistent
+ * and always wanted; `writable` is wanted only while connecting and while the
+ * system takes no more output. Octets queued here are counted in
+ * rpc->output_octets, memory of unfinished frames in rpc->input_octets.
+ */
+#include "rpc/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "rpc/incoming.h"
+#include "rpc/route.h"
+#include "rpc/socket.h"
+
+enum {
+    FLUSH_OCTETS = 128 * 1024, /* queued: send without waiting for the turn */
+    VECTORS = 64,              /* segments in one sendmsg */
+    PARTIAL_KEPT = 4 * 1024,   /* octets of memory an idle connection keeps */
+    OUTPUT_RESERVE_SHARE = 4,  /* one octet in so many is for dialled ones */
+    CONNECT_LIMIT_MS = 3000,   /* after which an attempt is given up */
+};
+
+/* ---- Life ------------------------------------------------------------- */
+
+static void on_readable(evutil_socket_t fd, short what, void *argument);
+static void on_writable(evutil_socket_t fd, short what, void *argument);
+
+static void watch_for_input(struct connection *connection)
+{
+    int result = event_add(connection->readable, NULL);
+
+    assert(result == 0);
+    (void)result;
+}
+
+struct connection *connection_new(struct rpc *rpc, int fd,
+                                  enum connection_state state,
+                                  struct route *route)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    if (connection == NULL)
+        return NULL;
+    connection->rpc = rpc;
+    connection->fd = fd;
+    connection->state = state;
+    connection->route = route;
+    connection->dialled = route != NULL;
+    connection->readable =
+        rpc_event_new(rpc, fd, EV_READ | EV_PERSIST, on_readable, connection);
+    connection->writable =
+        rpc_event_new(rpc, fd, EV_WRITE, on_writable, connection);
+    DL_APPEND(rpc->connections, connection);
+    ++rpc->figures.connections;
+    if (state == CONNECTION_OPEN)
+        watch_for_input(connection);
+    else
+        rpc_event_after(connection->writable, CONNECT_LIMIT_MS);
+    return connection;
+}
+
+static void drop_partial(struct connection *connection)
+{
+    connection->rpc->input_octets -= connection->partial_capacity;
+    free(connection->partial);
+    connection->partial = NULL;
+    connection->partial_length = 0;
+    connection->partial_capacity = 0;
+}
+
+static void drop_output(struct connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+
+    rpc->output_octets -= connection->output.octets;
+    output_clear(&connection->output, &rpc->segments);
+}
+
+void connection_close(struct connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+
+    if (connection->state == CONNECTION_DEAD)
+        return;
+    connection->state = CONNECTION_DEAD;
+    event_free(connection->readable);
+    event_free(connection->writable);
+    close(connection->fd);
+    --rpc->figures.connections;
+    drop_partial(connection);
+    drop_output(connection);
+    DL_DELETE(rpc->connections, connection);
+    DL_APPEND(rpc->dead, connection);
+    rpc_schedule_turn(rpc);
+    route_lost(connection);
+}
+
+/* ---- Output ----------------------------------------------------------- */
+
+/* Makes the system take what it will. Returns 0, or the negative errno of a
+ * connection that is broken. */
+static int push(struct connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+    struct iovec vectors[VECTORS];
+    struct msghdr message = {.msg_iov = vectors};
+    int count = output_gather(&connection->output, vectors, VECTORS);
+
+    message.msg_iovlen = (size_t)count;
+    ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR)
+        return 0;
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        connection->blocked = true;
+        return 0;
+    }
+    if (sent < 0)
+        return -errno;
+    output_consume(&connection->output, &rpc->segments, (size_t)sent);
+    rpc->output_octets -= (size_t)sent;
+    rpc->figures.octets_out += (uint64_t)sent;
+    return 0;
+}
+
+/* Sends what can be sent now. Returns 0 or the negative errno of a broken
+ * connection. */
+static int flush(struct connection *connection)
+{
+    int error = 0;
+
+    while (connection->output.octets > 0 && !connection->blocked && error == 0)
+        error = push(connection);
+    if (error == 0 && connection->blocked)
+        event_add(connection->writable, NULL);
+    return error;
+}
+
+static void mark_dirty(struct connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+
+    if (connection->dirty || connection->blocked)
+        return;
+    connection->dirty = true;
+    connection->next_dirty = rpc->dirty;
+    rpc->dirty = connection;
+    rpc_schedule_turn(rpc);
+}
+
+/* Accepted connections cannot use up everything: readers that do not read must
+ * not keep us from those whom we dialled. */
+static size_t total_limit(const struct connection *connection)
+{
+    size_t limit = connection->rpc->config.limits.total_output;
+
+    return connection->dialled ? limit : limit - limit / OUTPUT_RESERVE_SHARE;
+}
+
+bool connection_send(struct connection *connection,
+                     const struct outgoing *outgoing)
+{
+    struct rpc *rpc = connection->rpc;
+    size_t size = frame_size(outgoing);
+    uint8_t *room;
+
+    assert(connection->state == CONNECTION_OPEN);
+    if (connection->output.octets + size > rpc->config.limits.connection_output)
+        return false;
+    if (rpc->output_octets + size > total_limit(connection))
+        return false;
+    room = output_reserve(&connection->output, &rpc->segments, size);
+    if (room == NULL)
+        return false;
+    frame_write(outgoing, room);
+    rpc->output_octets += size;
+    ++rpc->figures.frames_out;
+    mark_dirty(connection);
+    if (connection->output.octets >= FLUSH_OCTETS && !connection->broken)
+        connection->broken = flush(connection) < 0;
+    return true;
+}
+
+static void open_dialled(struct connection *connection)
+{
+    connection->state = CONNECTION_OPEN;
+    watch_for_input(connection);
+    route_connected(connection);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *argument)
+{
+    struct connection *connection = argument;
+
+    (void)fd;
+    if (connection->state == CONNECTION_CONNECTING) {
+        int error = (what & EV_TIMEOUT) != 0 ? -ETIMEDOUT
+                                             : socket_dialled(connection->fd);
+        if (error == 0)
+            open_dialled(connection);
+        else
+            route_dial_failed(connection, error);
+        return;
+    }
+    connection->blocked = false;
+    if (flush(connection) < 0)
+        connection_close(connection);
+}
+
+/* ---- Input ------------------------------------------------------------ */
+
+/* Closes for a fault of the other side. */
+static void refuse(struct connection *connection, const char *event,
+                   const char *detail)
+{
+    rpc_event(connection->rpc, LOG_LEVEL_WARN, event, detail);
+    connection_close(connection);
+}
+
+static bool length_is_good(struct connection *connection, uint32_t length)
+{
+    if (length > 0 && length <= FRAME_LIMIT)
+        return true;
+    rpc_event_format(connection->rpc, LOG_LEVEL_WARN, "frame.length",
+                     "%lu octets claimed", (unsigned long)length);
+    connection_close(connection);
+    return false;
+}
+
+static void handle_frame(struct connection *connection, const uint8_t *data,
+                         size_t length)
+{
+    if (incoming_frame(connection, data, length) < 0)
+        connection_close(connection);
+}
+
+/* Makes room for `more` octets of the unfinished frame: twice what it was, so
+ * in proportion to what has arrived. Closes when a limit is reached. */
+static bool grow_partial(struct connection *connection, size_t more)
+{
+    struct rpc *rpc = connection->rpc;
+    size_t need = connection->partial_length + more;
+    size_t capacity = connection->partial_capacity;
+    uint8_t *grown;
+
+    if (need <= capacity)
+        return true;
+    capacity = need < 2 * capacity ? 2 * capacity : need;
+    if (rpc->input_octets - connection->partial_capacity + capacity >
+        rpc->config.limits.total_input) {
+        refuse(connection, "receive.limit", "too many unfinished frames");
+        return false;
+    }
+    grown = realloc(connection->partial, capacity);
+    if (grown == NULL) {
+        refuse(connection, "receive.limit", "out of memory");
+        return false;
+    }
+    rpc->input_octets += capacity - connection->partial_capacity;
+    connection->partial = grown;
+    connection->partial_capacity = capacity;
+    return true;
+}
+
+static size_t append_partial(struct connection *connection, const uint8_t *data,
+                             size_t length, size_t wanted)
+{
+    size_t take = length < wanted ? length : wanted;
+
+    if (!grow_partial(connection, take))
+        return length;
+    memcpy(connection->partial + connection->partial_length, data, take);
+    connection->partial_length += take;
+    return take;
+}
+
+/* Handles the unfinished frame, now that it is complete. */
+static void finish_partial(struct connection *connection)
+{
+    handle_frame(connection, connection->partial + FRAME_LENGTH_SIZE,
+                 connection->partial_length - FRAME_LENGTH_SIZE);
+    connection->partial_length = 0;
+    if (connection->partial_capacity > PARTIAL_KEPT)
+        drop_partial(connection);
+}
+
+/* Goes on with the length of an unfinished frame. */
+static size_t feed_length(struct connection *connection, const uint8_t *data,
+                          size_t length)
+{
+    size_t wanted = FRAME_LENGTH_SIZE - connection->partial_length;
+    size_t used = append_partial(connection, data, length, wanted);
+
+    if (connection->partial_length == FRAME_LENGTH_SIZE)
+        length_is_good(connection, frame_length_read(connection->partial));
+    return used;
+}
+
+/* Goes on with an unfinished frame. Returns how many octets it used. */
+static size_t feed_partial(struct connection *connection, const uint8_t *data,
+                           size_t length)
+{
+    size_t have = connection->partial_length;
+    size_t used;
+    size_t whole;
+
+    if (have < FRAME_LENGTH_SIZE)
+        return feed_length(connection, data, length);
+    whole = FRAME_LENGTH_SIZE + (size_t)frame_length_read(connection->partial);
+    used = append_partial(connection, data, length, whole - have);
+    if (connection->partial_length == whole)
+        finish_partial(connection);
+    return used;
+}
+
+/* Handles the frame that begins at data, or keeps what there is of it. Returns
+ * how many octets it used. */
+static size_t feed_whole(struct connection *connection, const uint8_t *data,
+                         size_t length)
+{
+    uint32_t claimed;
+
+    if (length < FRAME_LENGTH_SIZE)
+        return append_partial(connection, data, length, length);
+    claimed = frame_length_read(data);
+    if (!length_is_good(connection, claimed))
+        return length;
+    if (length - FRAME_LENGTH_SIZE < claimed)
+        return append_partial(connection, data, length, length);
+    handle_frame(connection, data + FRAME_LENGTH_SIZE, claimed);
+    return FRAME_LENGTH_SIZE + (size_t)claimed;
+}
+
+static bool wants_more(const struct connection *connection)
+{
+    return connection->state == CONNECTION_OPEN && !connection->rpc->halted;
+}
+
+static void feed(struct connection *connection, const uint8_t *data,
+                 size_t length)
+{
+    while (length > 0 && wants_more(connection)) {
+        size_t used;
+
+        if (connection->partial_length == 0)
+            used = feed_whole(connection, data, length);
+        else
+            used = feed_partial(connection, data, length);
+        assert(used > 0 && used <= length);
+        data += used;
+        length -= used;
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *argument)
+{
+    struct connection *connection = argument;
+    struct rpc *rpc = connection->rpc;
+    ssize_t count = recv((int)fd, rpc->input, INPUT_SIZE, 0);
+
+    (void)what;
+    if (count > 0) {
+        connection->heard = true;
+        rpc->figures.octets_in += (uint64_t)count;
+        feed(connection, rpc->input, (size_t)count);
+        return;
+    }
+    if (count < 0 &&
+        (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (connection->partial_length > 0)
+        rpc_event(rpc, LOG_LEVEL_DEBUG, "frame.truncated",
+                  "closed in the middle of a frame");
+    connection_close(connection);
+}
+
+/* ---- All of them ------------------------------------------------------ */
+
+static void free_dead(struct rpc *rpc)
+{
+    struct connection *connection;
+    struct connection *next;
+
+    DL_FOREACH_SAFE(rpc->dead, connection, next)
+    {
+        free(connection);
+    }
+    rpc->dead = NULL;
+}
+
+void connections_end_turn(struct rpc *rpc)
+{
+    while (rpc->dirty != NULL) {
+        struct connection *connection = rpc->dirty;
+
+        rpc->dirty = connection->next_dirty;
+        connection->dirty = false;
+        if (connection->state == CONNECTION_DEAD)
+            continue;
+        if (connection->broken || flush(connection) < 0)
+            connection_close(connection);
+    }
+    free_dead(rpc);
+}
+
+void connections_release(struct rpc *rpc)
+{
+    struct connection *connection;
+    struct connection *next;
+
+    DL_FOREACH_SAFE(rpc->connections, connection, next)
+    {
+        connection_close(connection);
+    }
+    rpc->dirty = NULL;
+    free_dead(rpc);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connection: one socket. It cuts what arrives into frames and sends what is
+ * queued.
+ *
+ * Input. Everybody reads into the loop's one large buffer, and complete frames
+ * are handled right there. Only an unfinished frame is copied, into memory that
+ * grows with the octets that really arrived, whatever length the frame claims.
+ * One read of one connection per turn is the share that keeps it fair.
+ *
+ * Output. Frames are queued and leave together at the end of the turn by an
+ * optimistic sendmsg; only when the system takes no more does the connection
+ * wait until it is writable.
+ *
+ * Life. A dialled connection begins as CONNECTING; an accepted one is OPEN. A
+ * connection that is closed becomes DEAD at once, and is freed at the end of
+ * the turn.
+ */
+#ifndef RPC_CONNECTION_H
+#define RPC_CONNECTION_H
+
+#include "rpc/loop.h"
+
+enum connection_state {
+    CONNECTION_CONNECTING,
+    CONNECTION_OPEN,
+    CONNECTION_DEAD
+};
+
+struct connection {
+    struct rpc *rpc;
+    struct connection *prev; /* in rpc->connections or rpc->dead */
+    struct connection *next;
+    struct connection *next_dirty;
+    int fd;
+    enum connection_state state;
+    bool dialled; /* by us */
+    bool heard;   /* something has arrived on it */
+    bool dirty;   /* in rpc->dirty */
+    bool blocked; /* the system takes no more output now */
+    bool broken;  /* sending failed: the end of the turn closes it */
+
+    /* Dialled: the route to the address dialled. Accepted: the route to the
+     * address that last sent on it, or NULL. */
+    struct route *route;
+
+    struct event *readable;
+    struct event *writable;
+    struct output output;
+
+    /* The unfinished frame with its length in front. */
+    uint8_t *partial;
+    size_t partial_length;
+    size_t partial_capacity;
+};
+
+/* Returns a new connection on fd, which it owns from now on, or NULL when the
+ * system has no memory (fd is then the caller's still). It belongs to the loop.
+ * A CONNECTING one belongs to route. */
+struct connection *connection_new(struct rpc *rpc, int fd,
+                                  enum connection_state state,
+                                  struct route *route);
+
+/* Queues one frame. Returns false when a limit is reached and the frame is
+ * lost. The connection must be OPEN, and stays so until the end of the turn. */
+bool connection_send(struct connection *connection,
+                     const struct outgoing *outgoing);
+
+/* Closes the socket, loses what was queued and takes the connection out of its
+ * route. Harmless when it is DEAD already. */
+void connection_close(struct connection *connection);
+
+/* The end of a turn: sends the output of all dirty connections and frees the
+ * dead ones. */
+void connections_end_turn(struct rpc *rpc);
+
+/* Closes and frees them all. */
+void connections_release(struct rpc *rpc);
+
+#endif

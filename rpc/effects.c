@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * effects: see effects.h. One function per kind of effect. A send is an event
+ * of this host whether or not the frame gets anywhere: it is stamped and traced
+ * first, then faults and limits decide what becomes of it.
+ */
+#include "rpc/effects.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/jitter.h"
+#include "rpc/persist.h"
+#include "rpc/route.h"
+
+/* ---- Messages --------------------------------------------------------- */
+
+static void trace_send(struct rpc *rpc, const struct effect *effect)
+{
+    const struct bytes *encoded = effect->send.body;
+    const char *summary = message_name(effect->send.what);
+    Pbkv__Body *body = NULL;
+    char text[EVENT_DETAIL_MAX];
+
+    if (rpc->trace == NULL)
+        return;
+    if (message_decode(&rpc->outgoing, encoded->data, encoded->length, &body) ==
+        0)
+        summary = message_format(body, text, sizeof(text));
+    rpc_trace(rpc, TRACE_SEND, NULL, 0, summary);
+}
+
+/* Packs the frame for a message, with the stamp of the newest tick. */
+static void pack(struct rpc *rpc, const struct peer *to,
+                 const struct bytes *body, struct outgoing *outgoing)
+{
+    Pbkv__Frame frame = PBKV__FRAME__INIT;
+    Pbkv__Peer from_message = PBKV__PEER__INIT;
+    Pbkv__Peer to_message = PBKV__PEER__INIT;
+
+    peer_to_message(&rpc->self, &from_message);
+    peer_to_message(to, &to_message);
+    frame.from = &from_message;
+    frame.to = &to_message;
+    host_clock_stamp(&rpc->clock, &frame, rpc->stamp);
+    frame_pack(&frame, body, rpc->head, outgoing);
+}
+
+static void send_faulty(struct rpc *rpc, const struct address *to,
+                        const struct outgoing *outgoing)
+{
+    struct fate fate = faults_draw(&rpc->config.faults);
+
+    if (fate.copies == 0)
+        counters_add(&rpc->counters, "fault.drop", 1);
+    if (fate.copies == 2)
+        counters_add(&rpc->counters, "fault.dup", 1);
+    for (unsigned i = 0; i < fate.copies; i++) {
+        if (fate.delay_ms[i] == 0)
+            route_send(rpc, to, outgoing);
+        else
+            route_send_later(rpc, to, outgoing, fate.delay_ms[i]);
+    }
+}
+
+static void carry_out_send(struct rpc *rpc, const struct effect *effect)
+{
+    const struct peer *to = &effect->send.to;
+    struct outgoing outgoing;
+
+    host_clock_tick(&rpc->clock);
+    trace_send(rpc, effect);
+    pack(rpc, to, effect->send.body, &outgoing);
+    if (rpc->config.faults.active)
+        send_faulty(rpc, &to->address, &outgoing);
+    else
+        route_send(rpc, &to->address, &outgoing);
+}
+
+/* ---- The others ------------------------------------------------------- */
+
+static uint32_t scaled_ms(const struct rpc *rpc, uint32_t delay_ms)
+{
+    uint64_t scaled =
+        (uint64_t)delay_ms * rpc->config.timer_scale_percent / 100;
+
+    return scaled > INT32_MAX ? INT32_MAX : (uint32_t)scaled;
+}
+
+static void carry_out_timer(struct rpc *rpc, const struct effect *effect)
+{
+    uint32_t delay_ms = jitter_between(&rpc->random, effect->timer.min_ms,
+                                       effect->timer.max_ms);
+
+    assert(effect->timer.slot < TIMERS_MAX);
+    rpc_event_after(rpc->timers[effect->timer.slot].event,
+                    scaled_ms(rpc, delay_ms));
+}
+
+static void carry_out_persist(struct rpc *rpc, const struct effect *effect)
+{
+    const struct bytes *record = effect->persist.record;
+    int error;
+
+    if (rpc->config.persist_path == NULL)
+        return;
+    error =
+        persist_write(rpc->config.persist_path, record->data, record->length);
+    if (error == 0)
+        return;
+    rpc_event_format(rpc, LOG_LEVEL_FATAL, "persist.failed", "%s: %s",
+                     rpc->config.persist_path, strerror(-error));
+    rpc_halt(rpc, error);
+}
+
+static void carry_out_answer(struct rpc *rpc, const struct effect *effect)
+{
+    const struct bytes *encoded = effect->answer.body;
+    Pbkv__Body *body = NULL;
+    int error;
+
+    if (rpc->config.on_answer == NULL)
+        return;
+    error =
+        message_decode(&rpc->outgoing, encoded->data, encoded->length, &body);
+    assert(error == 0);
+    (void)error;
+    rpc->config.on_answer(rpc->config.context, effect->answer.call, body);
+}
+
+static void carry_out_log(struct rpc *rpc, const struct effect *effect)
+{
+    rpc_event(rpc, effect->log.level, effect->log.name,
+              effect->log.detail != NULL ? effect->log.detail : "");
+    if (effect->log.level == LOG_LEVEL_FATAL)
+        rpc_halt(rpc, -ECANCELED);
+}
+
+static void carry_out(struct rpc *rpc, const struct effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_SEND: carry_out_send(rpc, effect); break;
+    case EFFECT_SET_TIMER: carry_out_timer(rpc, effect); break;
+    case EFFECT_STOP_TIMER:
+        event_del(rpc->timers[effect->timer.slot].event);
+        break;
+    case EFFECT_PERSIST: carry_out_persist(rpc, effect); break;
+    case EFFECT_ANSWER: carry_out_answer(rpc, effect); break;
+    case EFFECT_LOG: carry_out_log(rpc, effect); break;
+    }
+}
+
+void effects_carry_out(struct rpc *rpc)
+{
+    for (size_t i = 0; i < rpc->env.count && !rpc->halted; i++)
+        carry_out(rpc, &rpc->env.effects[i]);
+    env_clear(&rpc->env);
+}

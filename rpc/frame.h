@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frame: how a message goes on the wire: a big-endian 32-bit length, then one
+ * Frame (pbkv.proto). A body is encoded before it reaches the runtime, and it
+ * is the last field of a Frame; so a frame is a short head, packed here, and
+ * the body's octets as they are. The result is octet for octet what protobuf-c
+ * packs from the whole Frame.
+ */
+#ifndef RPC_FRAME_H
+#define RPC_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/bytes.h"
+#include "pbkv.pb-c.h"
+
+enum {
+    FRAME_LENGTH_SIZE = 4,     /* octets of the length in front of a Frame */
+    FRAME_HEAD_MAX = 8 * 1024, /* octets that a head needs at the most */
+};
+
+/* A frame in two pieces, which are borrowed. */
+struct outgoing {
+    const uint8_t *head;
+    size_t head_length;
+    const uint8_t *body;
+    size_t body_length;
+};
+
+/*
+ * Packs the length and every field of frame, whose own body must be NULL, and
+ * the beginning of the field for the encoded body into head of FRAME_HEAD_MAX
+ * octets, and points outgoing at head and body.
+ */
+void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
+                uint8_t *head, struct outgoing *outgoing);
+
+/* Returns the octets of the whole frame with its length. */
+size_t frame_size(const struct outgoing *outgoing);
+
+/* Writes the whole frame to room, which has frame_size octets. */
+void frame_write(const struct outgoing *outgoing, uint8_t *room);
+
+/* Returns the number that is in the four octets at data. */
+uint32_t frame_length_read(const uint8_t *data);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * incoming: see incoming.h. First every reason to refuse the frame, while
+ * nothing has changed; then the route and the clocks; then the node. A frame
+ * that is refused or dropped is not an event of this host and moves no clock;
+ * the named event that reports it does.
+ */
+#include "rpc/incoming.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "rpc/address.h"
+#include "rpc/effects.h"
+#include "rpc/inspect.h"
+#include "rpc/route.h"
+
+static int refuse(struct rpc *rpc, const char *event, const char *detail,
+                  int error)
+{
+    assert(error < 0);
+    rpc_event(rpc, LOG_LEVEL_WARN, event, detail);
+    return error;
+}
+
+static int refuse_undecodable(struct rpc *rpc, int error)
+{
+    switch (error) {
+    case -EBADMSG: return refuse(rpc, "frame.malformed", "not a Frame", error);
+    case -EPROTO:
+        return refuse(rpc, "frame.meaningless", "no valid message", error);
+    default:
+        return refuse(rpc, "frame.budget", "too much memory to decode", error);
+    }
+}
+
+/* Returns whether the frame is for this life of this process (rule V8). */
+static bool is_for_us(struct rpc *rpc, const Pbkv__Frame *frame)
+{
+    if (frame->to == NULL || frame->to->incarnation == 0 ||
+        frame->to->incarnation == rpc->self.incarnation)
+        return true;
+    rpc_event_format(rpc, LOG_LEVEL_DEBUG, "frame.misaddressed",
+                     "%s for incarnation %llu",
+                     message_name(frame->body->kind_case),
+                     (unsigned long long)frame->to->incarnation);
+    return false;
+}
+
+static void trace_receipt(struct rpc *rpc, const Pbkv__Frame *frame)
+{
+    const Pbkv__ClockEntry *sender = frame->vector[0];
+    char host[HOST_NAME_MAX_LENGTH + 1];
+    char text[EVENT_DETAIL_MAX];
+
+    if (rpc->trace == NULL)
+        return;
+    assert(sender->host.len < sizeof(host));
+    memcpy(host, sender->host.data, sender->host.len);
+    host[sender->host.len] = '\0';
+    rpc_trace(rpc, TRACE_RECEIVE, host, sender->time,
+              message_format(frame->body, text, sizeof(text)));
+}
+
+/* Moves the clocks. A client's entry does not stay in them (rule K4). */
+static void merge(struct rpc *rpc, const Pbkv__Frame *frame,
+                  const struct address *claimed)
+{
+    bool honest =
+        host_clock_receive(&rpc->clock, frame, !address_is_dialable(claimed));
+
+    trace_receipt(rpc, frame);
+    if (!honest)
+        rpc_event_format(rpc, LOG_LEVEL_WARN, "clock.ahead",
+                         "%s claims events of this host that never happened",
+                         claimed->text);
+}
+
+static void deliver(struct rpc *rpc, const struct peer *from,
+                    const Pbkv__Body *body)
+{
+    ++rpc->figures.frames_in;
+    if (body->kind_case == PBKV__BODY__KIND_INSPECT)
+        inspect_answer(rpc, from, body->inspect);
+    else
+        node_message(rpc->node, &rpc->env, from, body);
+    effects_carry_out(rpc);
+}
+
+int incoming_frame(struct connection *connection, const uint8_t *data,
+                   size_t length)
+{
+    struct rpc *rpc = connection->rpc;
+    Pbkv__Frame *frame = NULL;
+    struct peer from;
+    int error = frame_decode(&rpc->incoming, data, length, &frame);
+
+    if (error < 0)
+        return refuse_undecodable(rpc, error);
+    if (host_clock_check_stamp(frame) < 0)
+        return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
+    if (peer_from_message(frame->from, &from) < 0 || !peer_is_present(&from))
+        return refuse(rpc, "frame.meaningless", "no sender", -EPROTO);
+    if (!is_for_us(rpc, frame))
+        return 0;
+    merge(rpc, frame, &from.address);
+    if (connection->dialled)
+        from.address = *route_dialled(connection);
+    else
+        route_learn(connection, &from.address);
+    deliver(rpc, &from, frame->body);
+    return 0;
+}

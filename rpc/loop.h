@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop: struct rpc, which the files of this directory share, and the few things
+ * that all of them do with it. Private to rpc/.
+ *
+ *     listener.c    accepts connections
+ *     connection.c  one socket: reads octets, cuts frames, sends what is queued
+ *     incoming.c    one frame: decode, check, merge the clocks, tell the node
+ *     effects.c     one event's effects, carried out in order
+ *     route.c       which connection leads to an address; dialling
+ *     rpc.c         the life of the loop
+ *
+ * Nothing here re-enters. A handler's effects only queue octets; connections
+ * that get output, or that die, are noted in lists, and one `turn` event, which
+ * runs after everything that is due in this turn of the loop, flushes the
+ * former and frees the latter. So many frames leave in one system call, and no
+ * connection is freed under the feet of somebody who uses it.
+ */
+#ifndef RPC_LOOP_H
+#define RPC_LOOP_H
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clocks/host_clock.h"
+#include "clocks/trace.h"
+#include "node/message.h"
+#include "node/node.h"
+#include "rpc/counters.h"
+#include "rpc/frame.h"
+#include "rpc/output.h"
+#include "rpc/rpc.h"
+
+enum {
+    INPUT_SIZE = 256 * 1024, /* octets read from a connection in one turn */
+};
+
+struct connection;
+struct route;
+struct parcel;
+struct listener;
+struct post;
+
+/* The runtime's own figures: what is too frequent for a named counter. */
+struct figures {
+    uint64_t connections; /* open now */
+    uint64_t accepted;
+    uint64_t dialled;
+    uint64_t frames_in;
+    uint64_t frames_out;
+    uint64_t octets_in;
+    uint64_t octets_out;
+};
+
+struct rpc_timer {
+    struct rpc *rpc;
+    unsigned slot;
+    struct event *event;
+};
+
+struct rpc {
+    struct rpc_config config;
+    struct node *node;
+    struct peer self;
+    uint64_t random; /* state of the generator for timers and pauses */
+
+    /* Rules K1 to K3. */
+    struct host_clock clock;
+    struct trace *trace;         /* NULL: none, or it failed */
+    struct stamp_storage *stamp; /* of the frame being packed */
+
+    /* The event in hand: what arrived, and its effects. */
+    struct env env;
+    struct arena incoming;
+    struct arena outgoing; /* of answers and traced messages */
+    uint8_t head[FRAME_HEAD_MAX];
+    uint8_t *input; /* INPUT_SIZE octets for whoever reads */
+
+    struct counters counters;
+    struct figures figures;
+
+    struct event_base *base;
+    struct event *turn; /* ends a turn of the loop */
+    bool turn_scheduled;
+    struct rpc_timer timers[TIMERS_MAX];
+    struct event *signals[2]; /* SIGINT and SIGTERM, if wanted */
+
+    /* Guarded by mutex: what other threads write. */
+    pthread_mutex_t mutex;
+    struct post *first_post;
+    struct post *last_post;
+    bool stop_wanted; /* no more posts */
+    bool woken;       /* wake_fd has been written to */
+
+    int wake_fd;
+    struct event *wake;
+
+    bool started;
+    bool halted; /* no more events */
+    int result;  /* of rpc_run */
+
+    struct connection *connections; /* all of them */
+    struct connection *dirty;       /* with output for the end of the turn */
+    struct connection *dead;        /* to free at the end of the turn */
+    struct route *routes;           /* by address */
+    struct parcel *delayed;         /* held back by faults */
+    uint32_t delayed_count;
+    struct listener *listener; /* NULL: does not listen */
+    struct segment_pool segments;
+    size_t input_octets;  /* held in unfinished frames */
+    size_t output_octets; /* waiting to be sent, wherever */
+};
+
+/*
+ * Notes a named event of the node or of the runtime: counts it, moves the
+ * clocks, traces it and logs it (rules K1 to K3). The detail is for readers.
+ */
+void rpc_event(struct rpc *rpc, enum log_level level, const char *name,
+               const char *detail);
+
+/* The same with a detail formatted like printf. */
+void rpc_event_format(struct rpc *rpc, enum log_level level, const char *name,
+                      const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Writes a line of the trace for the newest tick, if there is a trace. */
+void rpc_trace(struct rpc *rpc, enum trace_kind kind, const char *sender,
+               uint64_t sent, const char *text);
+
+/* Sees to it that the end of this turn is not forgotten. */
+void rpc_schedule_turn(struct rpc *rpc);
+
+/* Ends the loop: rpc_run will return result. The first call counts. */
+void rpc_halt(struct rpc *rpc, int result);
+
+/* Returns milliseconds since some moment in the past; never goes back. */
+uint64_t rpc_now_ms(void);
+
+/* Returns a new event, or ends the process when memory is exhausted. */
+struct event *rpc_event_new(struct rpc *rpc, int fd, short what,
+                            event_callback_fn function, void *argument);
+
+/* Starts an event's timer. */
+void rpc_event_after(struct event *event, uint32_t delay_ms);
+
+#endif

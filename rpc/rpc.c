@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rpc: see rpc.h and loop.h. This file makes, runs and frees the loop, and
+ * holds what crosses threads: a queue of posted functions and a wish to stop,
+ * both under one mutex, and an eventfd that wakes the loop. A stop before the
+ * loop runs is a wish like any other and waits for it there, which
+ * event_base_loopbreak would not do.
+ *
+ * The event base is made without locks: only the loop's thread touches it.
+ */
+#include "rpc/rpc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/memory.h"
+#include "rpc/address.h"
+#include "rpc/connection.h"
+#include "rpc/effects.h"
+#include "rpc/inspect.h"
+#include "rpc/listener.h"
+#include "rpc/loop.h"
+#include "rpc/route.h"
+
+enum { MEBIBYTE = 1024 * 1024, HOST_TEXT_MAX = 256 };
+
+struct post {
+    struct post *next;
+    rpc_posted_function function;
+    void *argument;
+};
+
+struct rpc_config rpc_config_default(void)
+{
+    return (struct rpc_config){
+        .name = "host",
+        .limits = {.connections = 1024,
+                   .connection_output = (size_t)32 * MEBIBYTE,
+                   .total_output = (size_t)256 * MEBIBYTE,
+                   .total_input = (size_t)256 * MEBIBYTE},
+        .faults = faults_none(),
+        .timer_scale_percent = 100,
+        .log_level = LOG_LEVEL_INFO};
+}
+
+/* ---- Time ------------------------------------------------------------- */
+
+uint64_t rpc_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t rpc_new_incarnation(void)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t newest;
+    struct timespec now;
+    uint64_t incarnation;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    incarnation = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    pthread_mutex_lock(&mutex);
+    if (incarnation <= newest)
+        incarnation = newest + 1;
+    newest = incarnation;
+    pthread_mutex_unlock(&mutex);
+    return incarnation;
+}
+
+/* ---- Named events and the trace ---------------------------------------- */
+
+/* Ends a trace that cannot be written: the node goes on without. */
+static void give_up_trace(struct rpc *rpc, int error)
+{
+    struct trace *trace = rpc->trace;
+
+    rpc->trace = NULL;
+    trace_close(trace);
+    rpc_event(rpc, LOG_LEVEL_WARN, "trace.failed", strerror(-error));
+}
+
+void rpc_trace(struct rpc *rpc, enum trace_kind kind, const char *sender,
+               uint64_t sent, const char *text)
+{
+    int error;
+
+    if (rpc->trace == NULL)
+        return;
+    error = trace_write(rpc->trace, &rpc->clock, kind, sender, sent, text);
+    if (error < 0)
+        give_up_trace(rpc, error);
+    rpc_schedule_turn(rpc);
+}
+
+static void trace_event(struct rpc *rpc, const char *name, const char *detail)
+{
+    char text[EVENT_NAME_MAX + EVENT_DETAIL_MAX];
+
+    if (rpc->trace == NULL)
+        return;
+    snprintf(text, sizeof(text), detail[0] != '\0' ? "%s %s" : "%s%s", name,
+             detail);
+    rpc_trace(rpc, TRACE_EVENT, NULL, 0, text);
+}
+
+static void log_line(struct rpc *rpc, enum log_level level, const char *name,
+                     const char *detail)
+{
+    struct inspection inspection = {0};
+    struct rpc_log_line line = {.level = level,
+                                .host = host_clock_name(&rpc->clock),
+                                .lamport = rpc->clock.lamport.time,
+                                .event = name,
+                                .detail = detail};
+
+    rpc->node->type->inspect(rpc->node, &inspection);
+    line.view = inspection.view.number;
+    rpc->config.on_log(rpc->config.context, &line);
+}
+
+void rpc_event(struct rpc *rpc, enum log_level level, const char *name,
+               const char *detail)
+{
+    counters_add(&rpc->counters, name, 1);
+    host_clock_tick(&rpc->clock);
+    trace_event(rpc, name, detail);
+    if (level >= rpc->config.log_level && rpc->config.on_log != NULL)
+        log_line(rpc, level, name, detail);
+}
+
+void rpc_event_format(struct rpc *rpc, enum log_level level, const char *name,
+                      const char *format, ...)
+{
+    char detail[EVENT_DETAIL_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    rpc_event(rpc, level, name, detail);
+}
+
+uint64_t rpc_count(const struct rpc *rpc, const char *name)
+{
+    return inspect_count(rpc, name);
+}
+
+/* ---- The loop's events -------------------------------------------------- */
+
+struct event *rpc_event_new(struct rpc *rpc, int fd, short what,
+                            event_callback_fn function, void *argument)
+{
+    struct event *event = event_new(rpc->base, fd, what, function, argument);
+
+    if (event == NULL) {
+        fputs("out of memory\n", stderr);
+        abort();
+    }
+    return event;
+}
+
+void rpc_event_after(struct event *event, uint32_t delay_ms)
+{
+    struct timeval delay = {.tv_sec = (time_t)(delay_ms / 1000),
+                            .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};
+
+    event_add(event, &delay);
+}
+
+void rpc_schedule_turn(struct rpc *rpc)
+{
+    if (rpc->turn_scheduled)
+        return;
+    rpc->turn_scheduled = true;
+    event_active(rpc->turn, EV_TIMEOUT, 0);
+}
+
+/* Ends a turn of the loop. The trace goes first: whoever receives a frame finds
+ * its send in the file. */
+static void end_turn(struct rpc *rpc)
+{
+    rpc->turn_scheduled = false;
+    if (rpc->trace != NULL) {
+        int error = trace_flush(rpc->trace);
+
+        if (error < 0)
+            give_up_trace(rpc, error);
+    }
+    connections_end_turn(rpc);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    end_turn(argument);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *argument)
+{
+    const struct rpc_timer *timer = argument;
+    struct rpc *rpc = timer->rpc;
+
+    (void)fd;
+    (void)what;
+    node_timer(rpc->node, &rpc->env, timer->slot);
+    effects_carry_out(rpc);
+}
+
+/* ---- Between threads ---------------------------------------------------- */
+
+/* Wakes the loop. The caller holds the mutex. */
+static void wake(struct rpc *rpc)
+{
+    const uint64_t one = 1;
+    ssize_t written;
+
+    if (rpc->woken)
+        return;
+    rpc->woken = true;
+    written = write(rpc->wake_fd, &one, sizeof(one));
+    assert(written == (ssize_t)sizeof(one));
+    (void)written;
+}
+
+void rpc_stop(struct rpc *rpc)
+{
+    pthread_mutex_lock(&rpc->mutex);
+    rpc->stop_wanted = true;
+    wake(rpc);
+    pthread_mutex_unlock(&rpc->mutex);
+}
+
+void rpc_halt(struct rpc *rpc, int result)
+{
+    if (rpc->halted)
+        return;
+    rpc->halted = true;
+    rpc->result = result;
+    pthread_mutex_lock(&rpc->mutex);
+    rpc->stop_wanted = true;
+    pthread_mutex_unlock(&rpc->mutex);
+    event_base_loopbreak(rpc->base);
+}
+
+int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument)
+{
+    struct post *post = memory_new(sizeof(*post));
+    bool accepted;
+
+    post->function = function;
+    post->argument = argument;
+    pthread_mutex_lock(&rpc->mutex);
+    accepted = !rpc->stop_wanted;
+    if (accepted) {
+        if (rpc->last_post == NULL)
+            rpc->first_post = post;
+        else
+            rpc->last_post->next = post;
+        rpc->last_post = post;
+        wake(rpc);
+    }
+    pthread_mutex_unlock(&rpc->mutex);
+    if (!accepted)
+        free(post);
+    return accepted ? 0 : -ESHUTDOWN;
+}
+
+/* Takes all posts. Returns the first, and whether the loop is to stop after
+ * them: a post is never accepted after the wish to stop. */
+static struct post *take_posts(struct rpc *rpc, bool *stop)
+{
+    struct post *post;
+
+    pthread_mutex_lock(&rpc->mutex);
+    post = rpc->first_post;
+    rpc->first_post = NULL;
+    rpc->last_post = NULL;
+    rpc->woken = false;
+    *stop = rpc->stop_wanted;
+    pthread_mutex_unlock(&rpc->mutex);
+    return post;
+}
+
+static void run_post(struct rpc *rpc, const struct post *post)
+{
+    if (rpc->halted) {
+        post->function(post->argument, NULL, NULL);
+        return;
+    }
+    post->function(post->argument, rpc->node, &rpc->env);
+    rpc->node->type->check(rpc->node);
+    effects_carry_out(rpc);
+}
+
+static void run_posts(struct rpc *rpc, struct post *post)
+{
+    while (post != NULL) {
+        struct post *next = post->next;
+
+        run_post(rpc, post);
+        free(post);
+        post = next;
+    }
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *argument)
+{
+    struct rpc *rpc = argument;
+    uint64_t count;
+    bool stop;
+    ssize_t got = read((int)fd, &count, sizeof(count));
+
+    (void)what;
+    (void)got;
+    run_posts(rpc, take_posts(rpc, &stop));
+    if (stop)
+        rpc_halt(rpc, 0);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    rpc_stop(argument);
+}
+
+int rpc_stop_on_signals(struct rpc *rpc)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    for (size_t i = 0; i < 2; i++) {
+        if (rpc->signals[i] == NULL)
+            rpc->signals[i] = rpc_event_new(
+                rpc, numbers[i], EV_SIGNAL | EV_PERSIST, on_signal, rpc);
+        if (event_add(rpc->signals[i], NULL) < 0)
+            return -EIO;
+    }
+    sigemptyset(&ignore.sa_mask);
+    return sigaction(SIGPIPE, &ignore, NULL) < 0 ? -errno : 0;
+}
+
+/* ---- Making ------------------------------------------------------------- */
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    if (config == NULL)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+/* Writes name, a dash and the incarnation in base 36 into text. */
+static void format_host(const struct rpc_config *config,
+                        char text[HOST_TEXT_MAX])
+{
+    char digits[16];
+    size_t at = sizeof(digits) - 1;
+    uint64_t rest = config->self.incarnation;
+
+    digits[at] = '\0';
+    do {
+        digits[--at] = "0123456789abcdefghijklmnopqrstuvwxyz"[rest % 36];
+        rest /= 36;
+    } while (rest > 0);
+    snprintf(text, HOST_TEXT_MAX, "%s-%s", config->name, digits + at);
+}
+
+static int make_clock(struct rpc *rpc, const char **reason)
+{
+    char host[HOST_TEXT_MAX];
+
+    format_host(&rpc->config, host);
+    *reason = "the name cannot be a host's: too long, or not printable";
+    if (!host_name_is_valid(host, strlen(host)))
+        return -EINVAL;
+    host_clock_init(&rpc->clock, host);
+    *reason = "the trace cannot be opened";
+    if (rpc->config.trace_path == NULL)
+        return 0;
+    return trace_open(rpc->config.trace_path, 0, &rpc->trace);
+}
+
+static int make_events(struct rpc *rpc, const char **reason)
+{
+    *reason = "the system gives no event loop";
+    rpc->base = new_base();
+    if (rpc->base == NULL)
+        return -ENOMEM;
+    rpc->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (rpc->wake_fd < 0)
+        return -errno;
+    rpc->wake =
+        rpc_event_new(rpc, rpc->wake_fd, EV_READ | EV_PERSIST, on_wake, rpc);
+    event_add(rpc->wake, NULL);
+    rpc->turn = rpc_event_new(rpc, -1, 0, on_turn, rpc);
+    for (unsigned i = 0; i < TIMERS_MAX; i++) {
+        struct rpc_timer *timer = &rpc->timers[i];
+
+        timer->rpc = rpc;
+        timer->slot = i;
+        timer->event = rpc_event_new(rpc, -1, 0, on_timer, timer);
+    }
+    return 0;
+}
+
+/* Begins to listen, and learns our own address if the system chose it. */
+static int make_listener(struct rpc *rpc, const char **reason)
+{
+    struct address_parts parts;
+    struct address *self = &rpc->self.address;
+    const char *text = rpc->config.listen;
+    struct address listen;
+    int error;
+
+    if (text == NULL)
+        return 0;
+    *reason = "the address to listen on makes no sense";
+    if (address_init(&listen, text, strlen(text)) < 0)
+        return -EINVAL;
+    error = listener_open(rpc, &listen, reason);
+    if (error < 0)
+        return error;
+    listen = *listener_address(rpc->listener);
+    if (self->length == 0)
+        *self = listen;
+    if (address_split(self, &parts) == 0 && parts.kind == ADDRESS_INET &&
+        parts.port == 0 && address_split(&listen, &parts) == 0)
+        return address_with_port(self, parts.port, self);
+    return 0;
+}
+
+static int make(struct rpc *rpc, const char **reason)
+{
+    int error = make_clock(rpc, reason);
+
+    if (error == 0)
+        error = make_events(rpc, reason);
+    if (error == 0)
+        error = make_listener(rpc, reason);
+    if (error == 0 && !peer_is_present(&rpc->self)) {
+        *reason = "there is no address of our own";
+        error = -EINVAL;
+    }
+    return error;
+}
+
+int rpc_new(const struct rpc_config *config, struct node *node,
+            struct rpc **result, const char **reason)
+{
+    struct rpc *rpc = memory_new(sizeof(*rpc));
+    const char *ignored;
+    int error;
+
+    rpc->config = *config;
+    rpc->self = config->self;
+    rpc->wake_fd = -1;
+    rpc->random = config->self.incarnation ^ rpc_new_incarnation();
+    rpc->stamp = memory_new(sizeof(*rpc->stamp));
+    rpc->input = memory_resize(NULL, INPUT_SIZE);
+    pthread_mutex_init(&rpc->mutex, NULL);
+    env_init(&rpc->env);
+    if (config->trace_path == NULL)
+        rpc->env.log_level = config->log_level;
+    arena_init(&rpc->incoming);
+    arena_init(&rpc->outgoing);
+    error = make(rpc, reason != NULL ? reason : &ignored);
+    if (error < 0) {
+        rpc_free(rpc);
+        return error;
+    }
+    rpc->node = node;
+    *result = rpc;
+    return 0;
+}
+
+struct address rpc_listen_address(const struct rpc *rpc)
+{
+    if (rpc->listener == NULL)
+        return (struct address){0};
+    return *listener_address(rpc->listener);
+}
+
+struct peer rpc_self(const struct rpc *rpc)
+{
+    return rpc->self;
+}
+
+/* Tells where others can reach this process, now that it will answer. */
+static void tell_ready(struct rpc *rpc)
+{
+    struct address address = rpc_listen_address(rpc);
+
+    if (address.length > 0)
+        rpc_event(rpc, LOG_LEVEL_INFO, "listen.ready", address.text);
+}
+
+int rpc_run(struct rpc *rpc)
+{
+    assert(!rpc->started);
+    rpc->started = true;
+    tell_ready(rpc);
+    node_start(rpc->node, &rpc->env);
+    effects_carry_out(rpc);
+    if (!rpc->halted && event_base_dispatch(rpc->base) < 0)
+        rpc_halt(rpc, -EIO);
+    end_turn(rpc);
+    assert(rpc->halted);
+    return rpc->result;
+}
+
+/* ---- Freeing ------------------------------------------------------------ */
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+static void free_events(struct rpc *rpc)
+{
+    free_event(rpc->wake);
+    free_event(rpc->turn);
+    for (unsigned i = 0; i < TIMERS_MAX; i++)
+        free_event(rpc->timers[i].event);
+    for (size_t i = 0; i < 2; i++)
+        free_event(rpc->signals[i]);
+    if (rpc->base != NULL)
+        event_base_free(rpc->base);
+    if (rpc->wake_fd >= 0)
+        close(rpc->wake_fd);
+}
+
+void rpc_free(struct rpc *rpc)
+{
+    bool stop;
+
+    if (rpc == NULL)
+        return;
+    rpc->halted = true;
+    run_posts(rpc, take_posts(rpc, &stop));
+    routes_release(rpc);
+    connections_release(rpc);
+    listener_free(rpc->listener);
+    free_events(rpc);
+    segment_pool_release(&rpc->segments);
+    trace_close(rpc->trace);
+    node_release(rpc->node);
+    counters_release(&rpc->counters);
+    arena_release(&rpc->incoming);
+    arena_release(&rpc->outgoing);
+    env_release(&rpc->env);
+    pthread_mutex_destroy(&rpc->mutex);
+    free(rpc->input);
+    free(rpc->stamp);
+    free(rpc);
+}
