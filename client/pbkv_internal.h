@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pbkv_internal: how the library's files work together.
+ *
+ *   pbkv.c          handles: open, close, the loop thread
+ *   pbkv_calls.c    operations: asynchronous calls, and blocking ones on top
+ *   pbkv_observe.c  view, echo and inspection
+ *   pbkv_status.c   what statuses mean
+ *
+ * An operation is one call on its way. The caller's thread makes it, with
+ * copies of key and value, and posts it to the loop; from then on it belongs to
+ * the loop thread, which ends it exactly once: with the role's answer, or with
+ * PBKV_CLOSED when the loop ends first. What crosses between threads crosses
+ * under a mutex: the rpc's on the way in, the handle's on the way out.
+ */
+#ifndef CLIENT_PBKV_INTERNAL_H
+#define CLIENT_PBKV_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "client/client.h"
+#include "client/pbkv.h"
+#include "rpc/rpc.h"
+
+enum { PBKV_TICK_MS = 10 /* of the role; deadlines are rounded up to it */ };
+
+struct operation;
+
+/* Ends an operation: hands the result to whoever waits. body is NULL when
+ * status is not that of an answer. Does not free the operation. */
+typedef void (*operation_end)(struct operation *operation,
+                              enum pbkv_status status, const Pbkv__Body *body);
+
+struct operation {
+    struct pbkv *handle;
+    struct client_request request; /* its tag is the operation's address */
+    operation_end end;
+    void *context; /* the user's, or a struct waiter */
+    union {
+        pbkv_callback on_result;
+        pbkv_page_callback on_page;
+    };
+    struct operation *prev; /* in handle->running */
+    struct operation *next;
+};
+
+struct pbkv {
+    pid_t process; /* the one that opened it; see pbkv.h on fork */
+    uint32_t deadline_ms;
+    pbkv_log_function on_log;
+    void *log_context;
+    char *name;       /* copies, which the rpc borrows */
+    char *trace_path; /* NULL: none */
+    pthread_t loop;
+
+    /* Only the loop thread touches this: operations that the role has. */
+    struct operation *running;
+
+    /* lock guards the rest. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct rpc *rpc; /* NULL once the loop thread has taken it down */
+    bool closing;    /* no operation is accepted any more */
+    uint32_t inside; /* threads in a blocking function */
+};
+
+/* Somebody who waits in a blocking function for one operation. copy, called in
+ * the loop thread, takes what is wanted from a body and returns the status. The
+ * handle's lock guards done and status: a lock in here could be destroyed while
+ * the loop thread is not quite done with it. */
+struct waiter {
+    enum pbkv_status (*copy)(void *result, const Pbkv__Body *body);
+    void *result;
+    pthread_cond_t ended;
+    bool done;
+    enum pbkv_status status;
+};
+
+/* ---- pbkv.c -------------------------------------------------------------- */
+
+/* Hands an operation to the loop, which owns it if PBKV_OK is returned. */
+enum pbkv_status handle_submit(struct operation *operation);
+
+/* Does the same and waits for the end, which handle_wake tells. On PBKV_OK the
+ * waiter has the status and the operation is gone; otherwise it is the caller's
+ * still. pbkv_close waits for those who are in here. */
+enum pbkv_status handle_wait(struct operation *operation,
+                             struct waiter *waiter);
+void handle_wake(struct pbkv *handle, struct waiter *waiter,
+                 enum pbkv_status status);
+
+/* Enter and leave a function that waits several times: pbkv_close waits for the
+ * thread in between, too. Returns PBKV_OK or PBKV_CLOSED. */
+enum pbkv_status handle_enter(struct pbkv *handle);
+void handle_leave(struct pbkv *handle);
+
+/* ---- pbkv_calls.c -------------------------------------------------------- */
+
+/* Returns a new operation with nothing in it but a kind and a deadline, or NULL
+ * with *status: PBKV_INVALID or PBKV_NO_MEMORY. */
+struct operation *operation_new(struct pbkv *handle, Pbkv__Body__KindCase kind,
+                                uint32_t deadline_ms, enum pbkv_status *status);
+
+/* Copies octets into the operation. Returns PBKV_OK, PBKV_INVALID,
+ * PBKV_TOO_LARGE or PBKV_NO_MEMORY. */
+enum pbkv_status operation_set_key(struct operation *operation, const void *key,
+                                   size_t length);
+enum pbkv_status operation_set_value(struct operation *operation,
+                                     const void *value, size_t length);
+
+/* Frees an operation. NULL is allowed. */
+void operation_free(struct operation *operation);
+
+/* Submits an operation, unless status is a failure already, and waits for its
+ * end. The operation, which may be NULL, is gone afterwards. */
+enum pbkv_status operation_wait(struct operation *operation,
+                                enum pbkv_status status, struct waiter *waiter);
+
+/* Copies octets, with a zero behind them, for the caller to free. */
+enum pbkv_status copy_value(struct pbkv_value *value,
+                            const ProtobufCBinaryData *octets);
+
+/* ---- pbkv_status.c ------------------------------------------------------- */
+
+/* Returns what the end of a call means: the status of a Reply, else PBKV_OK. */
+enum pbkv_status status_of_answer(const Pbkv__Body *body);
+
+#endif
