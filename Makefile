@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+#
+# One Makefile for everything; it is read once, for all folders. Nothing is
+# built outside build/. A folder's sources are found by their names:
+#
+#   X/main.c          becomes the program X
+#   X/Y_main.c        becomes the program Y
+#   client/tool*.c    become the program pbkv
+#   tests/test_*.c    become one test program each; so do tests/live_*.c,
+#                     which start real processes and run one after the other
+#   tests/demo.c      becomes what make demo runs
+#   tests/*.c         otherwise: help for all test programs
+#   X/*.c             otherwise: the modules
+#
+# The modules go into one private archive, from which each program takes what it
+# needs. libpbkv is client/ with what that needs, and shows only pbkv_ symbols.
+#
+# What depends on the system (compiler flags of libraries, protoc) is written to
+# build/MODE/config.mk, which is made first and read like a part of this file.
+# So `make test` works on a machine that has nothing but make: the packages are
+# installed before config.mk is made.
+
+VERSION   := 0.1.0
+SOVERSION := 0
+
+MODE ?= debug#          debug, release, asan, tsan or cov
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# ---- Modes ----------------------------------------------------------------
+
+MODE := $(strip $(MODE))
+FLAGS_debug   := -O1 -g -fno-omit-frame-pointer
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer \
+                 -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_cov     := -O0 -g --coverage
+ifeq ($(FLAGS_$(MODE)),)
+$(error MODE is $(MODE); it can be debug, release, asan, tsan or cov)
+endif
+
+COMPILER := $(notdir $(lastword $(CC)))
+B := build/$(if $(filter gcc cc,$(COMPILER)),,$(COMPILER)-)$(MODE)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings -Werror
+
+# Assertions stay in every mode: nothing here defines NDEBUG.
+BASE_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DPBKV_VERSION='"$(VERSION)"' \
+                 -I. -I$(B)/proto
+BASE_CFLAGS   := -std=c11 -fPIC -pthread $(FLAGS_$(MODE))
+
+# ---- Sources --------------------------------------------------------------
+
+MODULES := proto clocks node viewservice pbserver client rpc sim
+
+SOURCES      := $(sort $(foreach m,$(MODULES),$(wildcard $(m)/*.c)))
+TOOL_SOURCES := $(filter client/tool%.c,$(SOURCES))
+MAIN_SOURCES := $(filter-out $(TOOL_SOURCES),$(filter %/main.c %_main.c,\
+                $(SOURCES)))
+PART_SOURCES := $(filter-out $(TOOL_SOURCES) $(MAIN_SOURCES),$(SOURCES))
+TEST_SOURCES := $(sort $(wildcard tests/*.c))
+SUITE_SOURCES := $(filter tests/test_%.c tests/live_%.c,$(TEST_SOURCES))
+HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) tests/demo.c,$(TEST_SOURCES))
+
+object = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+PROTO_C      := $(B)/proto/pbkv.pb-c.c
+PROTO_H      := $(B)/proto/pbkv.pb-c.h
+PROTO_OBJECT := $(B)/obj/proto/pbkv.pb-c.o
+PART_OBJECTS := $(PROTO_OBJECT) $(call object,$(PART_SOURCES))
+OBJECTS      := $(PART_OBJECTS) \
+                $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES))
+ARCHIVE      := $(B)/obj/modules.a
+TOOL_MAIN    := $(call object,client/tool_main.c)
+HELP         := $(B)/obj/tests/help.a
+
+# viewservice/main.c is viewservice, clocks/tracecheck_main.c is tracecheck.
+program_of = $(if $(filter %/main.c,$(1)),$(patsubst %/main.c,%,$(1)),$\
+               $(patsubst %_main.c,%,$(notdir $(1))))
+MAIN_PROGRAMS := $(foreach m,$(MAIN_SOURCES),$(B)/$(call program_of,$(m)))
+PROGRAMS := $(MAIN_PROGRAMS) $(if $(TOOL_SOURCES),$(B)/pbkv)
+SUITES   := $(patsubst tests/%.c,$(B)/tests/%,$(SUITE_SOURCES))
+DEMO     := $(B)/tests/demo
+SCRIPTS  := $(sort $(wildcard tests/test_*.sh))
+
+SONAME    := libpbkv.so.$(SOVERSION)
+SHARED    := libpbkv.so.$(VERSION)
+LIBRARIES := $(if $(wildcard client/pbkv.c),$(addprefix $(B)/,libpbkv.a \
+             $(SHARED) $(SONAME) libpbkv.so pbkv.pc))
+PUBLIC    := pbkv_[a-z]*#    not pbkv__, which is generated from the .proto
+LIBRARY_OBJECTS := $(filter $(B)/obj/client/%,$(PART_OBJECTS))
+
+INSTALLED_PROGRAMS := viewservice pbserver pbkv tracecheck
+INSTALLED_MAN1 := $(addsuffix .1,$(INSTALLED_PROGRAMS))
+
+# ---- Configuration --------------------------------------------------------
+
+CONFIG := $(B)/config.mk
+GOALS  := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+# These goals work without it; and these install what is missing before it.
+PLAIN_GOALS  := help clean deps format uninstall
+HELPED_GOALS := deps test demo lint
+DEPS ?= build $(if $(filter lint format,$(GOALS)),lint)
+
+ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
+include $(CONFIG)
+endif
+
+ifneq ($(filter $(HELPED_GOALS),$(GOALS)),)
+$(CONFIG): | deps
+endif
+
+$(CONFIG): Makefile .ci/configure
+	@mkdir -p $(@D)
+	@.ci/configure >$@.new && mv $@.new $@
+
+CPPFLAGS_ALL = $(BASE_CPPFLAGS) $(LIBRARY_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL   = $(BASE_CFLAGS) $(CFLAGS)
+LINK         = $(CC) -pthread $(FLAGS_$(MODE)) -Wl,--as-needed $(LDFLAGS)
+
+# V=1 shows commands in full; otherwise one short line for each.
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-8s %s\n' $(1) $(2)
+Q := @
+endif
+
+# ---- Building -------------------------------------------------------------
+
+.PHONY: all programs libraries suites
+all: programs libraries ## build programs and libraries in build/MODE (default)
+	@:
+programs: $(PROGRAMS)
+libraries: $(LIBRARIES)
+suites: $(SUITES) $(DEMO)
+
+$(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto $(CONFIG)
+	$(call say,PROTO,$<)
+	@mkdir -p $(B)/proto
+	$(Q)$(PROTOC) --c_out=$(B)/proto -Iproto $<
+
+# Generated code is not held to our warnings.
+$(PROTO_OBJECT): $(PROTO_C) $(CONFIG)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
+
+# The generated header must be there before the first compilation; after that
+# the .d files know who includes it.
+$(B)/obj/%.o: %.c $(CONFIG) | $(PROTO_H)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -MMD -MP -c -o $@ $<
+
+$(ARCHIVE): $(PART_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+define program_rule
+$(B)/$(call program_of,$(1)): $(call object,$(1)) $(ARCHIVE)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LINK) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach m,$(MAIN_SOURCES),$(eval $(call program_rule,$(m))))
+
+# Tests may use the parts of the tool.
+$(B)/pbkv: $(TOOL_MAIN) $(B)/obj/client/tool.a $(ARCHIVE)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/obj/client/tool.a: $(filter-out $(TOOL_MAIN),$(call object,$(TOOL_SOURCES)))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(HELP): $(call object,$(HELP_SOURCES))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) \
+                   $(B)/obj/client/tool.a $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS)
+
+# Sanitizers leave their own symbols open in a shared library.
+DEFS := $(if $(filter asan tsan,$(MODE)),,-Wl,-z,defs)
+$(B)/$(SHARED): $(LIBRARY_OBJECTS) $(ARCHIVE) $(CONFIG)
+	$(call say,LINK,$@)
+	@printf '{ global: %s; local: *; };\n' '$(PUBLIC)' >$(B)/obj/pbkv.map
+	$(Q)$(LINK) -shared $(DEFS) -Wl,-soname,$(SONAME) \
+	    -Wl,--version-script=$(B)/obj/pbkv.map -o $@ $(LIBRARY_OBJECTS) \
+	    $(ARCHIVE) $(LIBS)
+
+$(B)/$(SONAME) $(B)/libpbkv.so: $(B)/$(SHARED)
+	@ln -sf $(SHARED) $@
+
+# One object with everything in it, whose other symbols are made local.
+$(B)/libpbkv.a: $(LIBRARY_OBJECTS) $(ARCHIVE)
+	$(call say,AR,$@)
+	$(Q)$(LD) -r -o $(B)/obj/libpbkv.o $^
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='$(PUBLIC)' \
+	    $(B)/obj/libpbkv.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/libpbkv.o
+
+OBJCOPY ?= objcopy
+
+$(B)/pbkv.pc: client/pbkv.pc.in $(CONFIG)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@REQUIRES@|$(LIBRARY_REQUIRES)|' $< >$@
+
+-include $(OBJECTS:.o=.d)
+
+# ---- Using ----------------------------------------------------------------
+
+IN_TREE = PBKV_BUILD='$(CURDIR)/$(B)' PBKV_TREE='$(CURDIR)' \
+          PBKV_MODE='$(MODE)' CC='$(CC)' MAKE='$(MAKE)'
+
+.PHONY: test demo deps
+test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
+	@$(IN_TREE) tests/run.sh $(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))
+
+demo: deps all $(DEMO) ## kill servers during a load; DIR=path, INPUT=file.tsv
+	@$(IN_TREE) DIR='$(DIR)' INPUT='$(INPUT)' $(DEMO)
+
+deps: ## find the tools and libraries; install what is missing
+	@CC='$(CC)' .ci/deps $(DEPS)
+
+.PHONY: install uninstall
+INSTALL ?= install
+install: all ## install under PREFIX (/usr/local); DESTDIR is put before it
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' \
+	    '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(MANDIR)/man1' \
+	    '$(DESTDIR)$(MANDIR)/man3'
+	$(INSTALL) -m 755 $(addprefix $(B)/,$(INSTALLED_PROGRAMS)) \
+	    '$(DESTDIR)$(BINDIR)'
+	$(INSTALL) -m 644 $(B)/libpbkv.a $(B)/$(SHARED) '$(DESTDIR)$(LIBDIR)'
+	ln -sf $(SHARED) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SHARED) '$(DESTDIR)$(LIBDIR)/libpbkv.so'
+	$(INSTALL) -m 644 client/pbkv.h '$(DESTDIR)$(INCLUDEDIR)'
+	sed -e 's|^prefix=.*|prefix=$(PREFIX)|' \
+	    -e 's|^libdir=.*|libdir=$(LIBDIR)|' \
+	    -e 's|^includedir=.*|includedir=$(INCLUDEDIR)|' $(B)/pbkv.pc \
+	    >'$(DESTDIR)$(LIBDIR)/pkgconfig/pbkv.pc'
+	$(INSTALL) -m 644 $(addprefix docs/man/,$(INSTALLED_MAN1)) \
+	    '$(DESTDIR)$(MANDIR)/man1'
+	$(INSTALL) -m 644 docs/man/pbkv.3 '$(DESTDIR)$(MANDIR)/man3'
+
+uninstall: ## remove exactly what install put there
+	rm -f $(foreach p,$(INSTALLED_PROGRAMS),'$(DESTDIR)$(BINDIR)/$(p)') \
+	    $(foreach l,libpbkv.a libpbkv.so $(SONAME) $(SHARED) \
+	    pkgconfig/pbkv.pc,'$(DESTDIR)$(LIBDIR)/$(l)') \
+	    '$(DESTDIR)$(INCLUDEDIR)/pbkv.h' \
+	    $(foreach m,$(INSTALLED_MAN1),'$(DESTDIR)$(MANDIR)/man1/$(m)') \
+	    '$(DESTDIR)$(MANDIR)/man3/pbkv.3'
+
+# ---- Keeping it clean -----------------------------------------------------
+
+OUR_C := $(sort $(foreach m,$(MODULES) tests,$(wildcard $(m)/*.[ch])))
+
+.PHONY: lint format purity
+lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts
+	@.ci/lint '$(CPPFLAGS_ALL) -std=c11' $(OUR_C)
+
+format: deps ## let clang-format rewrite our C files
+	@clang-format -i $(OUR_C)
+
+# Sanitizers and coverage put symbols of their own into objects.
+ifeq ($(MODE),debug)
+purity: $(PART_OBJECTS) ## prove from the objects that roles touch nothing
+	@tests/purity.sh . $(B)/obj
+	@$(IN_TREE) tests/test_purity.sh
+else
+purity:
+	@$(MAKE) --no-print-directory MODE=debug purity
+endif
+
+.PHONY: check-build clean help
+check-build: all suites ## check that a second make does nothing, and the like
+	@$(IN_TREE) tests/test_build.sh
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	    while IFS='|' read -r goal text; do \
+	        printf '  %-12s %s\n' "$$goal" "$$text"; done
+	@echo 'MODE=debug|release|asan|tsan|cov  CC=gcc|clang  V=1  -j2'
