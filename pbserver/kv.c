@@ -70,6 +70,8 @@ static struct kv_entry *kv_find(const struct kv *kv, const void *key,
 {
     struct kv_entry *entry;
 
+    if (length == 0)
+        key = ""; /* an empty key in a message is NULL */
     HASH_FIND(hh, kv->index, key, (unsigned)length, entry);
     return entry;
 }
