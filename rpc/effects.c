@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc/jitter.h"
+#include "node/random.h"
 #include "rpc/persist.h"
 #include "rpc/route.h"
 
@@ -91,7 +91,7 @@ static uint32_t scaled_ms(const struct rpc *rpc, uint32_t delay_ms)
 
 static void carry_out_timer(struct rpc *rpc, const struct effect *effect)
 {
-    uint32_t delay_ms = jitter_between(&rpc->random, effect->timer.min_ms,
+    uint32_t delay_ms = random_between(&rpc->random, effect->timer.min_ms,
                                        effect->timer.max_ms);
 
     assert(effect->timer.slot < TIMERS_MAX);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/jitter.h"
+#include "node/random.h"
 
 enum { PART_MAX = 64, DELAY_LIMIT_MS = 60000, DEFAULT_SEED = 1 };
 
@@ -135,10 +135,10 @@ struct fate faults_draw(struct faults *faults)
 {
     assert(faults->active);
     struct fate fate = {.copies = 1};
-    bool dropped = jitter_fraction(&faults->state) < faults->drop;
-    bool doubled = jitter_fraction(&faults->state) < faults->dup;
+    bool dropped = random_fraction(&faults->state) < faults->drop;
+    bool doubled = random_fraction(&faults->state) < faults->dup;
     for (unsigned i = 0; i < 2; ++i)
-        fate.delay_ms[i] = jitter_between(&faults->state, faults->delay_min_ms,
+        fate.delay_ms[i] = random_between(&faults->state, faults->delay_min_ms,
                                           faults->delay_max_ms);
     if (doubled)
         fate.copies = 2;

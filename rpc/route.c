@@ -15,9 +15,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "node/random.h"
 #include "rpc/address.h"
 #include "rpc/connection.h"
-#include "rpc/jitter.h"
 #include "rpc/socket.h"
 
 enum {
@@ -295,7 +295,7 @@ static uint32_t next_pause_ms(struct route *route)
         pause_ms = (uint32_t)PAUSE_FIRST_MS << route->failures;
     if (pause_ms > PAUSE_LONGEST_MS)
         pause_ms = PAUSE_LONGEST_MS;
-    return jitter_between(&route->rpc->random, pause_ms / 2, pause_ms);
+    return random_between(&route->rpc->random, pause_ms / 2, pause_ms);
 }
 
 /* Dialling has failed: pauses, and then goes on if frames still wait. */

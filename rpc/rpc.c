@@ -349,7 +349,10 @@ int rpc_stop_on_signals(struct rpc *rpc)
             return -EIO;
     }
     sigemptyset(&ignore.sa_mask);
-    return sigaction(SIGPIPE, &ignore, NULL) < 0 ? -errno : 0;
+    if (sigaction(SIGPIPE, &ignore, NULL) < 0 ||
+        sigaction(SIGXFSZ, &ignore, NULL) < 0)
+        return -errno;
+    return 0;
 }
 
 /* ---- Making ------------------------------------------------------------- */

@@ -9,10 +9,10 @@
 
 #include "clocks/host_clock.h"
 #include "node/message.h"
+#include "node/random.h"
 #include "rpc/address.h"
 #include "rpc/counters.h"
 #include "rpc/frame.h"
-#include "rpc/jitter.h"
 #include "rpc/output.h"
 #include "rpc/program.h"
 #include "tests/suite.h"
@@ -247,14 +247,14 @@ TEST(output_comes_out_as_it_went_in)
     uint8_t expected = 0;
 
     for (int i = 0; i < 3000; i++) {
-        uint32_t size = jitter_between(&random, 1, i % 50 == 0 ? 40000 : 300);
+        uint32_t size = random_between(&random, 1, i % 50 == 0 ? 40000 : 300);
         uint8_t *room = output_reserve(&output, &pool, size);
 
         for (uint32_t k = 0; k < size; k++)
             room[k] = written++;
         while (output.octets > 20000)
             consume(&output, &pool,
-                    jitter_between(&random, 1, (uint32_t)output.octets / 2),
+                    random_between(&random, 1, (uint32_t)output.octets / 2),
                     &expected);
     }
     output_clear(&output, &pool);
