@@ -111,10 +111,9 @@ int rpc_run(struct rpc *rpc);
  * Not safe in a signal handler: use rpc_stop_on_signals. */
 void rpc_stop(struct rpc *rpc);
 
-/* Makes SIGINT and SIGTERM stop the loop, and ignores SIGPIPE and SIGXFSZ, whose
- * calls then fail like any other: for programs,
- * not for a library in somebody else's process. Returns 0 or a negative errno.
- */
+/* Makes SIGINT and SIGTERM stop the loop, and ignores SIGPIPE and SIGXFSZ, so
+ * that the calls behind them fail like any other. For programs, not for a
+ * library in somebody else's process. Returns 0 or a negative errno. */
 int rpc_stop_on_signals(struct rpc *rpc);
 
 /* A function to run in the loop's thread, with the node and an env for its
