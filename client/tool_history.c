@@ -33,6 +33,7 @@
 #include "client/tool_json.h"
 #include "client/tool_output.h"
 #include "node/memory.h"
+#include "node/random.h"
 
 enum {
     CLIENTS_DEFAULT = 5,
@@ -93,28 +94,16 @@ struct call {
     char value[TEXT_SIZE]; /* of a put or append */
 };
 
-/* ---- Chance ------------------------------------------------------------- */
-
-/* The next number of a client's own sequence (SplitMix64). */
-static uint64_t draw(struct worker *worker)
-{
-    uint64_t z = worker->random += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static struct call choose_call(struct worker *worker)
 {
     const struct plan *plan = worker->history->plan;
-    uint64_t dice = draw(worker) % 10;
+    uint32_t dice = random_between(&worker->random, 1, 10);
     struct call call = {.kind = KIND_GET};
 
-    if (dice >= 5)
-        call.kind = dice < 8 ? KIND_PUT : KIND_APPEND;
-    snprintf(call.key, sizeof(call.key), "%s%" PRIu64, plan->prefix,
-             draw(worker) % plan->keys + 1);
+    if (dice > 5)
+        call.kind = dice <= 8 ? KIND_PUT : KIND_APPEND;
+    snprintf(call.key, sizeof(call.key), "%s%" PRIu32, plan->prefix,
+             random_between(&worker->random, 1, plan->keys));
     snprintf(call.value, sizeof(call.value), "%" PRIu32 ".%" PRIu32 ";",
              worker->number, worker->made++);
     return call;

@@ -152,7 +152,7 @@ void tool_stop_finish(struct tool_stop *stop)
     pthread_mutex_lock(&stop->lock);
     stop->finished = true;
     pthread_mutex_unlock(&stop->lock);
-    pthread_kill(stop->thread, SIGTERM);
+    pthread_kill(stop->thread, SIGINT);
     pthread_join(stop->thread, NULL);
     signal_number = stop->signal;
     pthread_mutex_destroy(&stop->lock);
