@@ -85,6 +85,8 @@ static void on_log(void *context, const struct rpc_log_line *line)
     struct pbkv_log_line copy = {
         .level = (enum pbkv_log_level)(line->level + 1),
         .host = line->host,
+        .view = line->view,
+        .lamport = line->lamport,
         .event = line->event,
         .detail = line->detail ? line->detail : "",
     };

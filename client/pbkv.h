@@ -231,6 +231,8 @@ enum pbkv_log_level {
 struct pbkv_log_line {
     enum pbkv_log_level level;
     const char *host;   /* name of this client in traces */
+    uint64_t view;      /* newest view that it knows; 0: none yet */
+    uint64_t lamport;   /* time of the event on its Lamport clock */
     const char *event;  /* name of the event, such as "view.adopted" */
     const char *detail; /* text, may be empty */
 };

@@ -105,10 +105,11 @@ static void write_log_line(void *context, const struct pbkv_log_line *line)
         fprintf(stderr, "%s: %s\n", tool->name, line->detail);
         return;
     }
-    fprintf(stderr, "%s%s: %s %s %s%s%s\n",
+    fprintf(stderr,
+            "%s%s: %s %s view %" PRIu64 " lamport %" PRIu64 " %s%s%s\n",
             tool->progress.terminal ? "\r\033[K" : "", tool->name,
-            levels[line->level], line->host, line->event,
-            line->detail[0] ? " " : "", line->detail);
+            levels[line->level], line->host, line->view, line->lamport,
+            line->event, line->detail[0] ? " " : "", line->detail);
 }
 
 /* Reads --log-level. Returns whether it makes sense. */
