@@ -146,7 +146,8 @@ static void visit_files(const char *directory,
 
 static void remove_file(int directory_fd, const char *file)
 {
-    unlinkat(directory_fd, file, 0);
+    if (unlinkat(directory_fd, file, 0) != 0)
+        unlinkat(directory_fd, file, AT_REMOVEDIR); /* if it is empty */
 }
 
 static void remove_directory(const char *directory)

@@ -89,17 +89,16 @@ fail(const struct demo *demo, const char *what)
 
 static const char *size_text(uint64_t octets, char text[32])
 {
-    if (octets < 10 * 1024)
+    if (octets < UINT64_C(10) * 1024)
         snprintf(text, 32, "%" PRIu64 " bytes", octets);
-    else if (octets < 10 * 1024 * 1024)
+    else if (octets < UINT64_C(10) * 1024 * 1024)
         snprintf(text, 32, "%" PRIu64 " KiB", octets / 1024);
     else
         snprintf(text, 32, "%" PRIu64 " MiB", octets / 1024 / 1024);
     return text;
 }
 
-/* ---- The input ------------------------------------------------------------
- */
+/* ---- The input ---------------------------------------------------------- */
 
 static void add_item(struct demo *demo, const struct item *item)
 {
@@ -155,8 +154,7 @@ static int read_input(struct demo *demo)
     return demo->count == 0 ? STATUS_USAGE : 0;
 }
 
-/* ---- Progress -------------------------------------------------------------
- */
+/* ---- Progress ----------------------------------------------------------- */
 
 static void show_progress(struct demo *demo)
 {
@@ -213,8 +211,7 @@ static void end_pass(struct demo *demo)
     demo->operations += demo->count;
 }
 
-/* ---- Servers --------------------------------------------------------------
- */
+/* ---- Servers ------------------------------------------------------------ */
 
 /* Returns the server at an address, or NULL. */
 static struct process *server_at(struct demo *demo, const char *address)
@@ -323,8 +320,7 @@ static void kill_primary(struct demo *demo, unsigned number, size_t gate)
          pair.primary->name, pair.backup->name);
 }
 
-/* ---- The steps ------------------------------------------------------------
- */
+/* ---- The steps ---------------------------------------------------------- */
 
 static void load(struct demo *demo)
 {
@@ -374,22 +370,40 @@ static size_t print_outcome(const struct demo *demo, enum work_outcome outcome,
     return found;
 }
 
-/* ---- The report -----------------------------------------------------------
- */
+/* ---- The report --------------------------------------------------------- */
+
+/* Copies the address after a word of a line, without the incarnation behind its
+ * slash. Returns false when the line has no such word. */
+static bool address_after(const char *line, const char *word,
+                          char address[PBKV_ADDRESS_SIZE])
+{
+    const char *at = strstr(line, word);
+    size_t length;
+
+    if (!at)
+        return false;
+    at += strlen(word);
+    length = strcspn(at, "/ \n");
+    if (length >= PBKV_ADDRESS_SIZE)
+        return false;
+    memcpy(address, at, length);
+    address[length] = '\0';
+    return true;
+}
 
 /* Prints one view from the detail of a log line "view.changed view N primary
  * ADDRESS/LIFE backup ADDRESS/LIFE". */
 static void print_view(struct demo *demo, const char *detail)
 {
+    static const char word[] = " view ";
     char primary[PBKV_ADDRESS_SIZE], backup[PBKV_ADDRESS_SIZE];
-    unsigned long number;
 
-    if (sscanf(detail,
-               " view %lu primary %111[^/ \n]%*[^ \n] backup %111[^/ \n]",
-               &number, primary, backup) != 3)
-        return;
-    printf("  view %-3lu primary %-5s backup %s\n", number,
-           name_at(demo, primary), name_at(demo, backup));
+    if (strncmp(detail, word, strlen(word)) == 0 &&
+        address_after(detail, " primary ", primary) &&
+        address_after(detail, " backup ", backup))
+        printf("  view %-3lu primary %-5s backup %s\n",
+               strtoul(detail + strlen(word), NULL, 10), name_at(demo, primary),
+               name_at(demo, backup));
 }
 
 /* Prints the views in order, as the view service has logged them. */
@@ -459,8 +473,7 @@ static int report(struct demo *demo, size_t failed_puts)
     return differing + unread + failed_puts == 0 && same ? 0 : STATUS_LOST;
 }
 
-/* ---- Ctrl-C ---------------------------------------------------------------
- */
+/* ---- Ctrl-C ------------------------------------------------------------- */
 
 static void *await_signal(void *argument)
 {

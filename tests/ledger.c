@@ -190,18 +190,31 @@ static bool audit_token(struct ledger *ledger, unsigned key, unsigned client,
     return true;
 }
 
+/* Reads a number and the octet that has to follow it, and moves *text on. */
+static bool read_number(const char **text, char follows, unsigned *number)
+{
+    char *end;
+    unsigned long value = strtoul(*text, &end, 10);
+
+    if (end == *text || *end != follows || value > UINT32_MAX)
+        return false;
+    *text = end + 1;
+    *number = (unsigned)value;
+    return true;
+}
+
 /* Reads the tokens of a value, which ends in a zero. */
 static bool audit_value(struct ledger *ledger, unsigned key, const char *text,
                         unsigned *newest)
 {
     unsigned client, number;
-    int length;
 
-    for (; *text != '\0'; text += length) {
-        length = 0;
-        if (sscanf(text, "%u.%u;%n", &client, &number, &length) != 2 ||
-            length == 0)
-            return complain(ledger, "ledger-%u has '%.20s'", key, text);
+    while (*text != '\0') {
+        const char *token = text;
+
+        if (!read_number(&text, '.', &client) ||
+            !read_number(&text, ';', &number))
+            return complain(ledger, "ledger-%u has '%.20s'", key, token);
         if (!audit_token(ledger, key, client, number, newest))
             return false;
     }

@@ -147,7 +147,7 @@ TEST(primaries_may_die_one_after_the_other)
     ck_assert(cluster_form(cluster, servers, 3));
     ledger = ledger_start(cluster, &plan);
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert(ledger_reaches(ledger, 300 * (i + 1)));
+        ck_assert(ledger_reaches(ledger, UINT64_C(300) * (i + 1)));
         process_signal(servers[i], SIGKILL);
         ck_assert(cluster_settles(cluster, servers[(i + 1) % 3],
                                   servers[(i + 2) % 3], NULL));
@@ -159,8 +159,7 @@ TEST(primaries_may_die_one_after_the_other)
     cluster_free(cluster);
 }
 
-/* ---- A primary that was stopped -------------------------------------------
- */
+/* ---- A primary that was stopped ----------------------------------------- */
 
 /* The end of one get, and what it found. */
 struct reading {
@@ -254,8 +253,7 @@ TEST(appends_stay_right_on_a_bad_network)
     cluster_free(cluster);
 }
 
-/* ---- Traces ---------------------------------------------------------------
- */
+/* ---- Traces ------------------------------------------------------------- */
 
 /* K1, K2, K3: the traces of a whole run, with a server that was killed and its
  * next life, break no rule. */

@@ -234,8 +234,7 @@ TEST(a_server_is_no_view_service)
     cluster_free(cluster);
 }
 
-/* ---- Limits ---------------------------------------------------------------
- */
+/* ---- Limits ------------------------------------------------------------- */
 
 /* Asserts the length of a key's value. */
 static void expect_length(struct pbkv *store, const char *key, size_t length)
@@ -321,8 +320,7 @@ TEST(what_is_too_large_for_the_client_is_not_sent)
     cluster_free(cluster);
 }
 
-/* ---- Strangers ------------------------------------------------------------
- */
+/* ---- Strangers ---------------------------------------------------------- */
 
 /* Sends octets to a server and asserts that it closes that connection. */
 static void send_and_await_close(const struct process *server,

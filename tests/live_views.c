@@ -84,8 +84,7 @@ TEST(a_failover_outlives_the_view_service)
     cluster_free(cluster);
 }
 
-/* ---- State files that are refused -----------------------------------------
- */
+/* ---- State files that are refused --------------------------------------- */
 
 /* Damages the file. */
 typedef void (*damage)(const char *path);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "node/memory.h"
+#include "node/random.h"
 #include "tests/effects.h"
 #include "tests/suite.h"
 
@@ -60,18 +61,9 @@ struct walk {
     size_t answered;
 };
 
-static uint64_t draw(struct walk *walk)
-{
-    uint64_t z = walk->random += 0x9e3779b97f4a7c15U;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
-
 static unsigned below(struct walk *walk, size_t limit)
 {
-    return (unsigned)(draw(walk) % limit);
+    return (unsigned)(random_next(&walk->random) % limit);
 }
 
 static bool chance(struct walk *walk, uint32_t percent)
