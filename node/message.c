@@ -29,8 +29,10 @@ static void *arena_allocate(void *context, size_t size)
         (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
     uint8_t *place;
 
-    if (rounded < size || rounded > arena->budget - arena->used)
+    if (rounded < size || rounded > arena->budget - arena->used) {
+        arena->exhausted = true;
         return NULL;
+    }
     place = arena->memory + arena->used;
     arena->used += rounded;
     return place;
@@ -67,6 +69,7 @@ static int arena_reset(struct arena *arena, size_t length)
         arena->size = arena->memory ? budget : 0;
     }
     arena->used = 0;
+    arena->exhausted = false;
     arena->budget = arena->memory ? budget : 0;
     return arena->memory ? 0 : -ENOMEM;
 }
@@ -87,10 +90,7 @@ static int decode(struct arena *arena,
         protobuf_c_message_unpack(descriptor, &arena->allocator, length, data);
     if (*message)
         return 0;
-    /* protobuf-c does not say why it failed. Out of budget means that less is
-     * left than any allocation of that message would have needed at most. */
-    return arena->used + length + BUDGET_BASE / 2 > arena->budget ? -E2BIG
-                                                                  : -EBADMSG;
+    return arena->exhausted ? -E2BIG : -EBADMSG;
 }
 
 int frame_decode(struct arena *arena, const uint8_t *data, size_t length,

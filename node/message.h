@@ -17,6 +17,7 @@
 #ifndef NODE_MESSAGE_H
 #define NODE_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct arena {
     size_t size;
     size_t used;
     size_t budget;
+    bool exhausted; /* the message needed more than the budget */
     struct ProtobufCAllocator allocator;
 };
 

@@ -6,14 +6,10 @@
  * A server keeps nothing on disk: what it knows, it knows from the view service
  * and from the primary. Each start is a new incarnation.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "node/message.h"
 #include "pbserver/server.h"
-#include "rpc/address.h"
 #include "rpc/program.h"
 #include "rpc/rpc.h"
 
@@ -30,7 +26,7 @@ struct arguments {
     struct server_config server;
 };
 
-enum { OPTIONS_MAX = 16, STATUS_FAILED = 1 };
+enum { OPTIONS_MAX = 16 };
 
 static const struct arguments defaults = {
     .max_key = KEY_LIMIT,
@@ -81,34 +77,20 @@ static size_t list_options(struct arguments *arguments,
     return sizeof(list) / sizeof(list[0]);
 }
 
-static int read_address(const struct program *program, const char *flag,
-                        const char *text, struct address *address)
-{
-    struct address_parts parts;
-
-    if (!text)
-        return program_refuse(program, "--%s is required", flag);
-    if (address_init(address, text, strlen(text)) < 0 ||
-        address_split(address, &parts) < 0)
-        return program_refuse(program, "--%s: '%s' is not an address", flag,
-                              text);
-    return PROGRAM_GO_ON;
-}
-
 /* Makes the server's and the runtime's configuration from the arguments. */
 static int configure(const struct program *program, struct arguments *arguments,
                      struct program_log *log, struct rpc_config *config)
 {
     struct peer *self = &arguments->server.self;
     int status =
-        read_address(program, "listen", arguments->listen, &self->address);
+        program_address(program, "listen", arguments->listen, &self->address);
 
     if (status == PROGRAM_GO_ON && arguments->advertise)
-        status = read_address(program, "advertise", arguments->advertise,
-                              &self->address);
+        status = program_address(program, "advertise", arguments->advertise,
+                                 &self->address);
     if (status == PROGRAM_GO_ON)
-        status = read_address(program, "view", arguments->view,
-                              &arguments->server.view_service);
+        status = program_address(program, "view", arguments->view,
+                                 &arguments->server.view_service);
     if (status != PROGRAM_GO_ON)
         return status;
     self->incarnation = rpc_new_incarnation();
@@ -120,30 +102,6 @@ static int configure(const struct program *program, struct arguments *arguments,
     config->listen = arguments->listen;
     config->limits.connections = arguments->max_connections;
     return program_configure(program, &arguments->runtime, log, config);
-}
-
-static int serve(const struct arguments *arguments,
-                 const struct rpc_config *config)
-{
-    struct node *node = server_new(&arguments->server);
-    struct peer self;
-    struct rpc *rpc;
-    const char *reason;
-    int result = rpc_new(config, node, &rpc, &reason);
-
-    if (result < 0) {
-        fprintf(stderr, "pbserver: %s: %s: %s\n", config->listen, reason,
-                strerror(-result));
-        node_release(node);
-        return STATUS_FAILED;
-    }
-    self = rpc_self(rpc);
-    server_set_address(node, &self.address);
-    result = rpc_stop_on_signals(rpc);
-    if (result == 0)
-        result = rpc_run(rpc);
-    rpc_free(rpc);
-    return result == 0 ? EXIT_SUCCESS : STATUS_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -171,7 +129,8 @@ int main(int argc, char **argv)
     if (status == PROGRAM_GO_ON)
         status = configure(&program, &arguments, &log, &config);
     if (status == PROGRAM_GO_ON)
-        status = serve(&arguments, &config);
+        status = program_serve(&program, &config, server_new(&arguments.server),
+                               server_set_address);
     program_log_close(&log);
     return status;
 }

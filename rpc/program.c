@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rpc/address.h"
+
 enum { HELP_COLUMN = 26 };
 
 int program_refuse(const struct program *program, const char *format, ...)
@@ -23,6 +25,51 @@ int program_refuse(const struct program *program, const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "\nTry '%s --help'.\n", program->name);
     return PROGRAM_USAGE;
+}
+
+int program_address(const struct program *program, const char *flag,
+                    const char *text, struct address *address)
+{
+    struct address_parts parts;
+
+    if (text == NULL)
+        return program_refuse(program, "--%s is required", flag);
+    if (address_init(address, text, strlen(text)) < 0 ||
+        address_split(address, &parts) < 0)
+        return program_refuse(program, "--%s: '%s' is not an address", flag,
+                              text);
+    return PROGRAM_GO_ON;
+}
+
+int program_serve(const struct program *program,
+                  const struct rpc_config *config, struct node *node,
+                  void (*begin)(struct node *node,
+                                const struct address *address))
+{
+    struct rpc *rpc;
+    struct peer self;
+    const char *reason;
+    int result = rpc_new(config, node, &rpc, &reason);
+
+    if (result < 0) {
+        fprintf(stderr, "%s: %s: %s: %s\n", program->name, config->listen,
+                reason, strerror(-result));
+        node_release(node);
+        return PROGRAM_FAILED;
+    }
+    self = rpc_self(rpc);
+    if (begin != NULL)
+        begin(node, &self.address);
+    result = rpc_stop_on_signals(rpc);
+    if (result == 0)
+        result = rpc_run(rpc);
+    rpc_free(rpc);
+    if (result == 0)
+        return 0;
+    fprintf(stderr, "%s: stopped: %s\n", program->name,
+            result == -ECANCELED ? "the last event was fatal"
+                                 : strerror(-result));
+    return PROGRAM_FAILED;
 }
 
 /* ---- Help --------------------------------------------------------------- */

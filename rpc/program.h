@@ -19,6 +19,7 @@
 
 enum {
     PROGRAM_GO_ON = -1, /* not an exit status: the program goes on */
+    PROGRAM_FAILED = 1, /* exit status when it could not do its work */
     PROGRAM_USAGE = 2,  /* exit status after a mistake in the command line */
 };
 
@@ -81,10 +82,26 @@ struct program {
 int program_parse(const struct program *program, int argc, char **argv,
                   int *operand);
 
+/* Reads the value of an address flag that must be given; text is NULL when it
+ * was not. Returns PROGRAM_GO_ON or PROGRAM_USAGE. */
+int program_address(const struct program *program, const char *flag,
+                    const char *text, struct address *address);
+
 /* Writes one line about a mistake, formatted like printf, and how to get help
  * to standard error. Returns PROGRAM_USAGE. */
 int program_refuse(const struct program *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/*
+ * Runs a node, which it takes, until a signal. begin is called with the node
+ * and the address in fact listened on before the node's first event; it may be
+ * NULL. Returns the status to exit with; says on standard error what went
+ * wrong.
+ */
+int program_serve(const struct program *program,
+                  const struct rpc_config *config, struct node *node,
+                  void (*begin)(struct node *node,
+                                const struct address *address));
 
 /* ---- Log lines ---------------------------------------------------------- */
 

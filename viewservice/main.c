@@ -24,7 +24,6 @@
 #include <unistd.h>
 
 #include "node/memory.h"
-#include "rpc/address.h"
 #include "rpc/program.h"
 #include "rpc/rpc.h"
 #include "viewservice/view_record.h"
@@ -38,7 +37,7 @@ struct arguments {
     struct view_server_config server;
 };
 
-enum { OPTIONS_MAX = 8, STATUS_FAILED = 1 };
+enum { OPTIONS_MAX = 8 };
 
 static const struct arguments defaults = {
     .name = "vs",
@@ -77,23 +76,18 @@ static int configure(const struct program *program,
                      const struct arguments *arguments, struct program_log *log,
                      struct rpc_config *config)
 {
-    const char *listen = arguments->listen;
-    struct address *address = &config->self.address;
-    struct address_parts parts;
+    int status = program_address(program, "listen", arguments->listen,
+                                 &config->self.address);
 
-    if (listen == NULL)
-        return program_refuse(program, "--listen is required");
-    if (address_init(address, listen, strlen(listen)) < 0 ||
-        address_split(address, &parts) < 0)
-        return program_refuse(program, "--listen: '%s' is not an address",
-                              listen);
+    if (status != PROGRAM_GO_ON)
+        return status;
     if (arguments->state == NULL)
         return program_refuse(program, "--state is required");
     if (arguments->state[0] == '\0')
         return program_refuse(program, "--state: '' is not a file");
     config->self.incarnation = rpc_new_incarnation();
     config->name = arguments->name;
-    config->listen = listen;
+    config->listen = arguments->listen;
     config->persist_path = arguments->state;
     return program_configure(program, &arguments->runtime, log, config);
 }
@@ -101,7 +95,7 @@ static int configure(const struct program *program,
 static int fail(const char *subject, const char *reason)
 {
     fprintf(stderr, "viewservice: %s: %s\n", subject, reason);
-    return STATUS_FAILED;
+    return PROGRAM_FAILED;
 }
 
 /* Opens the lock file at path and locks it for the life of this process, which
@@ -167,30 +161,8 @@ static int read_state(const char *state, struct view_record *record,
     return PROGRAM_GO_ON;
 }
 
-/* Runs the node, which it takes, until a signal. */
-static int serve(const struct rpc_config *config, struct node *node)
-{
-    struct rpc *rpc;
-    const char *reason;
-    int result = rpc_new(config, node, &rpc, &reason);
-
-    if (result < 0) {
-        fprintf(stderr, "viewservice: %s: %s: %s\n", config->listen, reason,
-                strerror(-result));
-        node_release(node);
-        return STATUS_FAILED;
-    }
-    result = rpc_stop_on_signals(rpc);
-    if (result == 0)
-        result = rpc_run(rpc);
-    rpc_free(rpc);
-    if (result < 0)
-        return fail("stopped", strerror(-result));
-    return EXIT_SUCCESS;
-}
-
 /* Takes the state file and serves the view that is in it. */
-static int run(const struct arguments *arguments,
+static int run(const struct program *program, const struct arguments *arguments,
                const struct rpc_config *config)
 {
     struct view_record record;
@@ -201,8 +173,9 @@ static int run(const struct arguments *arguments,
         status = read_state(arguments->state, &record, &found);
     if (status != PROGRAM_GO_ON)
         return status;
-    return serve(config,
-                 view_server_new(&arguments->server, found ? &record : NULL));
+    return program_serve(
+        program, config,
+        view_server_new(&arguments->server, found ? &record : NULL), NULL);
 }
 
 int main(int argc, char **argv)
@@ -227,7 +200,7 @@ int main(int argc, char **argv)
     if (status == PROGRAM_GO_ON)
         status = configure(&program, &arguments, &log, &config);
     if (status == PROGRAM_GO_ON)
-        status = run(&arguments, &config);
+        status = run(&program, &arguments, &config);
     program_log_close(&log);
     return status;
 }
