@@ -147,8 +147,11 @@ endif
 all: programs libraries ## build programs and libraries in build/MODE (default)
 	@:
 programs: $(PROGRAMS)
+	@:
 libraries: $(LIBRARIES)
+	@:
 suites: $(SUITES) $(DEMO)
+	@:
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto $(CONFIG)
 	$(call say,PROTO,$<)
@@ -184,7 +187,8 @@ $(B)/pbkv: $(TOOL_MAIN) $(B)/obj/client/tool.a $(ARCHIVE)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-$(B)/obj/client/tool.a: $(filter-out $(TOOL_MAIN),$(call object,$(TOOL_SOURCES)))
+$(B)/obj/client/tool.a: $(filter-out $(TOOL_MAIN),\
+                        $(call object,$(TOOL_SOURCES)))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -276,7 +280,7 @@ OUR_C := $(sort $(foreach m,$(MODULES) tests,$(wildcard $(m)/*.[ch])))
 
 .PHONY: lint format purity
 lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts
-	@.ci/lint '$(CPPFLAGS_ALL) -std=c11' $(OUR_C)
+	@.ci/lint $(CPPFLAGS_ALL) -std=c11 -- $(OUR_C)
 
 format: deps ## let clang-format rewrite our C files
 	@clang-format -i $(OUR_C)

@@ -365,6 +365,21 @@ TEST(an_early_message_makes_one_extra_ping)
     group_release(&group);
 }
 
+/* T2: that a view is acknowledged is worth a ping of its own. */
+TEST(an_acknowledgement_does_not_wait_for_the_timer)
+{
+    struct group group;
+
+    pair_with_session(&group);
+    group_timer(&group, B, SERVER_TIMER_PING);
+    send_forward(&group, A, B, 3, 1); /* uses up the extra ping */
+    post_drop_all(&group.pings);
+    group_tell(&group, B, 3, A, NOBODY);
+    ck_assert_uint_eq(
+        mail_body(&group, post_at(&group.pings, PING, 0))->ping->view, 3);
+    group_release(&group);
+}
+
 TEST(inspection_tells_role_and_progress)
 {
     struct group group;
@@ -1044,6 +1059,44 @@ TEST(a_lost_acknowledgement_never_stalls)
     group_release(&group);
 }
 
+/* P4: a lost confirmation is asked for again. */
+TEST(a_lost_confirmation_never_stalls)
+{
+    struct group group;
+
+    pair_with_session(&group);
+    ask_get(&group, A, CLIENT, 2, "k");
+    ck_assert_uint_eq(post_drop(&group.network, FORWARD), 1);
+    group_resend(&group, A);
+    group_pass(&group, FORWARD, 0);
+    ck_assert_uint_eq(post_drop(&group.network, FORWARD_ACK), 1);
+    expect_silence(&group);
+    group_resend(&group, A);
+    group_pump(&group);
+    expect_status(&group, CLIENT, 2, PBKV__STATUS__NO_KEY);
+    group_release(&group);
+}
+
+/* P3: reads that are confirmed do not hide that an operation was lost. */
+TEST(confirmed_reads_do_not_delay_a_resend)
+{
+    struct group group;
+    uint64_t session = pair_with_session(&group);
+
+    group_timer(&group, A, SERVER_TIMER_RESEND); /* of the session */
+    ask_put(&group, A, CLIENT, 2, session, 1, "k", "v");
+    post_drop(&group.network, FORWARD);
+    for (uint64_t call = 3; call < 6; call++) {
+        ask_get(&group, A, OTHER_CLIENT, call, "k");
+        group_pump(&group);
+        group_timer(&group, A, SERVER_TIMER_RESEND);
+    }
+    ck_assert_uint_ge(group_events(&group, A, "replication.resend"), 2);
+    group_pump(&group);
+    expect_status(&group, CLIENT, 2, PBKV__STATUS__OK);
+    group_release(&group);
+}
+
 /* A late acknowledgement counts although its operations were to be sent anew.
  */
 TEST(an_acknowledgement_counts_after_a_resend)
@@ -1654,6 +1707,7 @@ SUITE("server", CASE(the_only_server_of_view_one_serves),
       CASE(messages_for_other_roles_are_unexpected),
       CASE(an_echo_comes_back_with_its_payload),
       CASE(an_early_message_makes_one_extra_ping),
+      CASE(an_acknowledgement_does_not_wait_for_the_timer),
       CASE(inspection_tells_role_and_progress),
       CASE(a_session_is_the_op_number_of_its_opening),
       CASE(append_adds_and_put_replaces), CASE(an_empty_key_is_a_key),
@@ -1683,6 +1737,8 @@ SUITE("server", CASE(the_only_server_of_view_one_serves),
       CASE(a_duplicate_forward_is_applied_once),
       CASE(an_overlapping_forward_is_applied_from_its_first_news),
       CASE(a_lost_acknowledgement_never_stalls),
+      CASE(a_lost_confirmation_never_stalls),
+      CASE(confirmed_reads_do_not_delay_a_resend),
       CASE(an_acknowledgement_counts_after_a_resend),
       CASE(the_resend_timer_rests_when_nothing_is_owed),
       CASE(a_forward_of_an_older_view_is_refused_with_the_newer_number),

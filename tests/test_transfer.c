@@ -327,6 +327,22 @@ TEST(operations_after_the_last_chunk_wait_for_the_backup)
     group_release(&group);
 }
 
+/* P4: a read alone, too: it asks for its confirmation when the backup is there.
+ */
+TEST(reads_after_the_last_chunk_wait_for_the_backup)
+{
+    struct group group;
+
+    during_transfer(&group, 3);
+    ask_get(&group, A, CLIENT, 2, "k00");
+    expect_silence(&group);
+    ck_assert_uint_eq(post_count(&group.network, FORWARD), 0);
+    group_pump(&group);
+    expect_value(&group, CLIENT, 2, "a value of 20 octets");
+    assert_transferred(&group);
+    group_release(&group);
+}
+
 /* P4: before the last chunk the primary is the only one who can have the state,
  * and reads for itself. */
 TEST(reads_during_the_transfer_are_answered)
@@ -479,6 +495,23 @@ TEST(a_lost_chunk_ack_is_made_good)
     group_pump(&group); /* the rest is late */
     ck_assert_uint_gt(group_events(&group, A, "chunk_ack.stale"), 0);
     assert_transferred(&group);
+    group_release(&group);
+}
+
+/* A transfer that moves is left alone. */
+TEST(progress_keeps_chunks_from_being_sent_again)
+{
+    struct group group;
+
+    during_transfer(&group, 30);
+    group_pass(&group, CHUNK, 0);
+    group_pass(&group, CHUNK_ACK, 0);
+    group_timer(&group, A, SERVER_TIMER_RESEND);
+    ck_assert_uint_eq(group_events(&group, A, "replication.resend"), 0);
+    ck_assert_uint_eq(post_count(&group.network, CHUNK), TRANSFER_WINDOW);
+    group_timer(&group, A, SERVER_TIMER_RESEND);
+    ck_assert_uint_eq(group_events(&group, A, "replication.resend"), 1);
+    ck_assert_uint_eq(post_count(&group.network, CHUNK), 2 * TRANSFER_WINDOW);
     group_release(&group);
 }
 
@@ -836,6 +869,8 @@ TEST(nonsense_in_a_chunk_does_no_harm)
     Pbkv__SessionRecord *records[1] = {&record};
     Pbkv__LogOp op = PBKV__LOG_OP__INIT;
     Pbkv__LogOp *ops[1] = {&op};
+    Pbkv__Entry entry = PBKV__ENTRY__INIT;
+    Pbkv__Entry *entries[2] = {&entry, &entry}; /* the same key twice */
 
     during_transfer(&group, 3);
     post_drop_all(&group.network);
@@ -853,6 +888,13 @@ TEST(nonsense_in_a_chunk_does_no_harm)
     chunk.ops = ops;
     receive_chunk(&group, &chunk);
     ck_assert_uint_eq(group_server(&group, B)->in.state.sessions.count, 0);
+    chunk.n_ops = 0;
+    entry.modified = 7;
+    chunk.first = 1;
+    chunk.n_entries = 2;
+    chunk.entries = entries;
+    receive_chunk(&group, &chunk);
+    ck_assert_uint_eq(group_server(&group, B)->in.state.kv.count, 1);
     chunk.first = UINT64_MAX;
     receive_chunk(&group, &chunk);
     ck_assert(!group_server(&group, B)->initialised);
@@ -1067,6 +1109,7 @@ SUITE("transfer", CASE(an_empty_store_is_one_chunk),
       CASE(operations_during_the_transfer_reach_the_backup),
       CASE(a_key_that_changes_all_the_time_arrives_exact),
       CASE(operations_after_the_last_chunk_wait_for_the_backup),
+      CASE(reads_after_the_last_chunk_wait_for_the_backup),
       CASE(reads_during_the_transfer_are_answered),
       CASE(a_lost_chunk_comes_again_as_it_was),
       CASE(a_full_log_during_the_transfer_says_so),
@@ -1074,6 +1117,7 @@ SUITE("transfer", CASE(an_empty_store_is_one_chunk),
       CASE(duplicate_chunks_change_nothing_and_are_acknowledged),
       CASE(chunks_in_reverse_order_arrive_in_the_end),
       CASE(a_lost_chunk_ack_is_made_good),
+      CASE(progress_keeps_chunks_from_being_sent_again),
       CASE(a_resend_starts_behind_what_has_arrived),
       CASE(chunk_boundaries_may_change),
       CASE(late_chunks_of_an_old_view_are_refused),
