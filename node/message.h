@@ -35,6 +35,10 @@ enum {
     FRAME_LIMIT = BODY_LIMIT + 16384,  /* octets of an encoded Frame */
 };
 
+/* No number in a message (view, op number, item, …) may be greater: so that
+ * counting on from it cannot overflow. */
+#define NUMBER_LIMIT ((uint64_t)1 << 62)
+
 /* Memory for decoding one message at a time. */
 struct arena {
     uint8_t *memory;
@@ -42,11 +46,16 @@ struct arena {
     size_t used;
     size_t budget;
     bool exhausted; /* the message needed more than the budget */
+    bool trusted;
     struct ProtobufCAllocator allocator;
 };
 
 /* Makes an empty arena. It must not move while it is in use. */
 void arena_init(struct arena *arena);
+
+/* Makes an empty arena for our own messages, which may take as much memory as
+ * the largest frame however short they are. */
+void arena_init_trusted(struct arena *arena);
 
 /* Frees the arena's memory, and with it every message decoded into it. */
 void arena_release(struct arena *arena);

@@ -18,11 +18,17 @@ static bool status_is_valid(Pbkv__Status status)
     return status >= PBKV__STATUS__OK && status <= PBKV__STATUS__TIMEOUT;
 }
 
+/* Whether a number that counts from 1 is possible. */
+static bool is_number(uint64_t number)
+{
+    return number > 0 && number <= NUMBER_LIMIT;
+}
+
 static bool view_is_valid(const Pbkv__View *message)
 {
     struct view view;
 
-    if (view_from_message(message, &view) < 0)
+    if (view_from_message(message, &view) < 0 || view.number > NUMBER_LIMIT)
         return false;
     if (view.number == 0 || !peer_is_present(&view.primary))
         return view.number == 0 && !peer_is_present(&view.primary) &&
@@ -33,7 +39,7 @@ static bool view_is_valid(const Pbkv__View *message)
 static bool entry_is_valid(const Pbkv__Entry *entry)
 {
     return entry->key.len <= KEY_LIMIT && entry->value.len <= VALUE_LIMIT &&
-           entry->modified > 0;
+           is_number(entry->modified);
 }
 
 static bool log_op_is_valid(const Pbkv__LogOp *op)
@@ -42,14 +48,14 @@ static bool log_op_is_valid(const Pbkv__LogOp *op)
         return false;
     if (op->key.len > KEY_LIMIT || op->value.len > VALUE_LIMIT)
         return false;
-    return status_is_valid(op->status) && op->session > 0 &&
+    return status_is_valid(op->status) && is_number(op->session) &&
            (op->seq > 0) == (op->kind != PBKV__KIND__KIND_OPEN);
 }
 
 static bool forward_is_valid(const Pbkv__Forward *forward)
 {
-    if (forward->view == 0 || forward->first == 0 ||
-        forward->first > UINT64_MAX - forward->n_ops)
+    if (!is_number(forward->view) || !is_number(forward->first) ||
+        forward->round > NUMBER_LIMIT)
         return false;
     for (size_t i = 0; i < forward->n_ops; i++) {
         const Pbkv__LogOp *op = forward->ops[i];
@@ -63,16 +69,27 @@ static bool forward_is_valid(const Pbkv__Forward *forward)
     return true;
 }
 
+static bool session_record_is_valid(const Pbkv__SessionRecord *record,
+                                    const Pbkv__Chunk *chunk)
+{
+    return is_number(record->id) && record->id <= record->op &&
+           record->op <= chunk->since && status_is_valid(record->status);
+}
+
+static bool chunk_numbers_are_valid(const Pbkv__Chunk *chunk)
+{
+    return is_number(chunk->view) && is_number(chunk->transfer) &&
+           chunk->first <= NUMBER_LIMIT && chunk->since <= NUMBER_LIMIT &&
+           chunk->total <= NUMBER_LIMIT;
+}
+
 static bool chunk_is_valid(const Pbkv__Chunk *chunk)
 {
-    if (chunk->view == 0 || chunk->transfer == 0 ||
+    if (!chunk_numbers_are_valid(chunk) ||
         (chunk->last && chunk->digest.len != DIGEST_SIZE))
         return false;
     for (size_t i = 0; i < chunk->n_sessions; i++) {
-        const Pbkv__SessionRecord *record = chunk->sessions[i];
-
-        if (record->id == 0 || record->op < record->id ||
-            !status_is_valid(record->status))
+        if (!session_record_is_valid(chunk->sessions[i], chunk))
             return false;
     }
     for (size_t i = 0; i < chunk->n_entries; i++) {
@@ -99,6 +116,10 @@ static bool inspect_reply_is_valid(const Pbkv__InspectReply *reply)
 {
     struct peer peer;
 
+    for (size_t i = 0; i < reply->n_counters; i++) {
+        if (reply->counters[i]->name.len == 0)
+            return false;
+    }
     for (size_t i = 0; i < reply->n_servers; i++) {
         if (peer_from_message(reply->servers[i]->peer, &peer) < 0 ||
             !peer_is_present(&peer))
@@ -116,15 +137,18 @@ static bool body_is_valid(const Pbkv__Body *body)
         return status_is_valid(body->reply->status) &&
                view_is_valid(body->reply->view);
     case PBKV__BODY__KIND_SESSION_OPENED:
-        return body->session_opened->session > 0;
+        return is_number(body->session_opened->session);
     case PBKV__BODY__KIND_PAGE: return page_is_valid(body->page);
     case PBKV__BODY__KIND_FORWARD: return forward_is_valid(body->forward);
-    case PBKV__BODY__KIND_FORWARD_ACK: return body->forward_ack->view > 0;
+    case PBKV__BODY__KIND_FORWARD_ACK:
+        return is_number(body->forward_ack->view);
     case PBKV__BODY__KIND_CHUNK: return chunk_is_valid(body->chunk);
     case PBKV__BODY__KIND_CHUNK_ACK:
-        return body->chunk_ack->view > 0 && body->chunk_ack->transfer > 0;
+        return is_number(body->chunk_ack->view) &&
+               is_number(body->chunk_ack->transfer);
     case PBKV__BODY__KIND_REFUSAL:
-        return body->refusal->refused > 0 &&
+        return is_number(body->refusal->refused) &&
+               body->refusal->known <= NUMBER_LIMIT &&
                status_is_valid(body->refusal->status);
     case PBKV__BODY__KIND_INSPECT_REPLY:
         return inspect_reply_is_valid(body->inspect_reply);
@@ -135,9 +159,10 @@ static bool body_is_valid(const Pbkv__Body *body)
     case PBKV__BODY__KIND_PUT:
     case PBKV__BODY__KIND_APPEND:
     case PBKV__BODY__KIND_SCAN:
-    case PBKV__BODY__KIND_ECHO:
-    case PBKV__BODY__KIND_ECHO_REPLY:
     case PBKV__BODY__KIND_INSPECT: return true;
+    case PBKV__BODY__KIND_ECHO: return body->echo->payload.len <= VALUE_LIMIT;
+    case PBKV__BODY__KIND_ECHO_REPLY:
+        return body->echo_reply->payload.len <= VALUE_LIMIT;
     default: return false;
     }
 }

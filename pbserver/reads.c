@@ -20,7 +20,7 @@ void reads_init(struct reads *reads)
 void reads_release(struct reads *reads)
 {
     while (reads->count > 0)
-        reads_pop(reads);
+        reads_remove(reads, 0);
     free(reads->queue);
     reads_init(reads);
 }
@@ -60,20 +60,25 @@ void reads_push(struct reads *reads, const struct waiting_read *read)
     reads->octets += read->answer->length;
 }
 
-const struct waiting_read *reads_front(const struct reads *reads)
+const struct waiting_read *reads_at(const struct reads *reads, size_t i)
 {
-    return reads->count > 0 ? &reads->queue[reads->head] : NULL;
+    return i < reads->count ? &reads->queue[reads->head + i] : NULL;
 }
 
-void reads_pop(struct reads *reads)
+void reads_remove(struct reads *reads, size_t i)
 {
-    struct waiting_read *read = &reads->queue[reads->head];
+    struct waiting_read *read = &reads->queue[reads->head + i];
 
-    assert(reads->count > 0);
+    assert(i < reads->count);
     reads->octets -= read->answer->length;
     bytes_release(read->answer);
     reads->count--;
-    reads->head = reads->count > 0 ? reads->head + 1 : 0;
+    if (i == 0)
+        reads->head++;
+    else
+        memmove(read, read + 1, (reads->count - i) * sizeof(*read));
+    if (reads->count == 0)
+        reads->head = 0;
 }
 
 void reads_describe(const struct reads *reads, struct sink *sink)

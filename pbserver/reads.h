@@ -26,7 +26,7 @@ struct waiting_read {
     Pbkv__Body__KindCase what;
 };
 
-/* A queue in the order of arrival, in which op and round never fall. */
+/* A queue in the order of arrival, in which round never falls. */
 struct reads {
     struct waiting_read *queue;
     size_t head;
@@ -47,11 +47,12 @@ void reads_clone(const struct reads *reads, struct reads *copy);
 /* Adds a read at the end; takes its answer over. */
 void reads_push(struct reads *reads, const struct waiting_read *read);
 
-/* Returns the read that has waited for longest, borrowed, or NULL. */
-const struct waiting_read *reads_front(const struct reads *reads);
+/* Returns the i-th of the reads that wait, the oldest first, borrowed; NULL
+ * when there are not so many. */
+const struct waiting_read *reads_at(const struct reads *reads, size_t i);
 
-/* Removes the read that has waited for longest. */
-void reads_pop(struct reads *reads);
+/* Removes the i-th read. */
+void reads_remove(struct reads *reads, size_t i);
 
 /* Describes all reads. */
 void reads_describe(const struct reads *reads, struct sink *sink);

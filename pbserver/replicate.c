@@ -20,6 +20,7 @@
 enum {
     FORWARD_OPS_MAX = 4096, /* operations of a Forward */
     FLIGHT_CHUNKS = 8,      /* chunk_octets that may be on the way */
+    PATIENCE_MAX = 5,       /* doublings of the time between resends */
 };
 
 /* ---- The primary sends ---- */
@@ -89,17 +90,27 @@ static bool backup_owes_something(const struct server *server)
 
 void server_watch_backup(struct server *server, struct env *env)
 {
+    uint32_t wait_ms;
+
     if (server->resending || !backup_owes_something(server))
         return;
+    wait_ms = server->config.resend_ms << server->patience;
     server->resending = true;
     server->progressed = false;
-    env_set_timer(env, SERVER_TIMER_RESEND, server->config.resend_ms,
-                  server->config.resend_ms);
+    env_set_timer(env, SERVER_TIMER_RESEND, wait_ms, wait_ms);
+}
+
+/* Returns how many octets of operations may be on the way. As long as resends
+ * move nothing, one Forward is enough to find out when they do. */
+static size_t flight_window(const struct server *server)
+{
+    return server->patience > 0 ? 1
+                                : FLIGHT_CHUNKS * server->config.chunk_octets;
 }
 
 void server_replicate(struct server *server, struct env *env)
 {
-    size_t window = FLIGHT_CHUNKS * server->config.chunk_octets;
+    size_t window = flight_window(server);
 
     assert(server_is_primary(server));
     if (server_commits_alone(server))
@@ -111,6 +122,12 @@ void server_replicate(struct server *server, struct env *env)
            server->flight_octets < window)
         forward_batch(server, env);
     server_watch_backup(server, env);
+}
+
+void server_note_progress(struct server *server)
+{
+    server->progressed = true;
+    server->patience = 0;
 }
 
 void server_confirm(struct server *server, struct env *env)
@@ -129,13 +146,20 @@ void server_on_resend_timer(struct server *server, struct env *env)
     server->resending = false;
     if (!backup_owes_something(server))
         return;
+    if (progressed)
+        server->patience = 0;
+    else if (server->patience < PATIENCE_MAX)
+        server->patience++;
     server_watch_backup(server, env);
     if (progressed)
         return;
     env_log(env, LOG_LEVEL_DEBUG, "replication.resend", "behind op %" PRIu64,
             server->committed);
     if (server->out.active) {
-        transfer_resend(server, env);
+        if (server->backup_full)
+            transfer_start(server, env); /* the state may have shrunk */
+        else
+            transfer_resend(server, env);
         return;
     }
     server->forwarded = server->committed;
@@ -147,15 +171,22 @@ void server_on_resend_timer(struct server *server, struct env *env)
 
 /* ---- The commit point ---- */
 
+/* Answers the reads that are confirmed, unless they show an operation that is
+ * not committed yet. */
 static void answer_reads(struct server *server, struct env *env)
 {
-    const struct waiting_read *read = reads_front(&server->reads);
+    bool alone = server_commits_alone(server);
+    const struct waiting_read *read;
+    size_t i = 0;
 
-    while (read && read->op <= server->committed &&
-           (server_commits_alone(server) || read->round <= server->confirmed)) {
+    while ((read = reads_at(&server->reads, i)) != NULL &&
+           (alone || read->round <= server->confirmed)) {
+        if (read->op > server->committed) {
+            i++;
+            continue;
+        }
         env_send_encoded(env, &read->client, read->what, read->answer);
-        reads_pop(&server->reads);
-        read = reads_front(&server->reads);
+        reads_remove(&server->reads, i);
     }
 }
 
@@ -191,10 +222,10 @@ void server_refuse_waiting(struct server *server, struct env *env)
             server_reply(server, env, &entry->client, entry->call,
                          PBKV__STATUS__WRONG_SERVER);
     }
-    while ((read = reads_front(&server->reads))) {
+    while ((read = reads_at(&server->reads, 0)) != NULL) {
         server_reply(server, env, &read->client, read->call,
                      PBKV__STATUS__WRONG_SERVER);
-        reads_pop(&server->reads);
+        reads_remove(&server->reads, 0);
     }
     oplog_release(&server->log);
     oplog_init(&server->log, server->state.op + 1);
@@ -218,7 +249,7 @@ void server_on_forward_ack(struct server *server, struct env *env,
     if (ack->applied > server->committed ||
         (server->committed == server->state.op &&
          ack->round > server->confirmed))
-        server->progressed = true;
+        server_note_progress(server);
     if (ack->applied == server->state.op)
         server->backup_full = false;
     if (ack->round > server->confirmed)
@@ -241,17 +272,17 @@ void server_on_refusal(struct server *server, struct env *env,
     } else if (refusal->known > server->view.number) { /* P5 */
         env_log(env, LOG_LEVEL_INFO, "server.deposed",
                 "the backup knows view %" PRIu64, refusal->known);
-        if (server->deposed_by < refusal->known)
-            server->deposed_by = refusal->known;
+        server->deposed = true;
         server_ping_early(server, env);
     } else if (refusal->known < server->view.number) {
         env_log(env, LOG_LEVEL_DEBUG, "refusal.early",
                 "the backup still knows view %" PRIu64,
                 refusal->known); /* P5: the resend timer tries again */
     } else if (refusal->status == PBKV__STATUS__BACKUP_FAILED &&
-               !server->out.active && server->committed == server->state.op) {
+               (server->out.active ? refusal->transfer != server->out.number
+                                   : server->committed == server->state.op)) {
         env_log(env, LOG_LEVEL_DEBUG, "refusal.stale",
-                "the backup has everything by now");
+                "the backup has everything by now"); /* T5 */
     } else if (refusal->status == PBKV__STATUS__BACKUP_FAILED) {
         env_log(env, LOG_LEVEL_WARN, "backup.full", "at op %" PRIu64,
                 server->state.op);
@@ -308,36 +339,50 @@ bool server_accepts_from_primary(struct server *server, struct env *env,
     return true;
 }
 
-/* Applies those of the operations that come next (P3). Returns false when the
- * backup has no room for one. */
-static bool apply_forward(struct server *server, struct env *env,
-                          const Pbkv__Forward *forward)
+/* Applies one operation of a Forward, the next one. Returns the status with
+ * which to refuse it, or OK. */
+static Pbkv__Status apply_next(struct server *server, struct env *env,
+                               const Pbkv__LogOp *message)
 {
+    struct operation operation = operation_from_message(message);
+    Pbkv__Status status = PBKV__STATUS__OK;
+
+    if (!state_can_apply(&server->state, &operation)) {
+        env_log(env, LOG_LEVEL_WARN, "forward.impossible", "op %" PRIu64,
+                server->state.op + 1);
+        status = PBKV__STATUS__BAD_REQUEST;
+    } else if (state_size(&server->state) + operation_size(&operation) >
+               server_room(server)) {
+        env_log(env, LOG_LEVEL_WARN, "forward.full", "op %" PRIu64,
+                server->state.op + 1);
+        status = PBKV__STATUS__BACKUP_FAILED;
+    } else
+        state_apply(&server->state, &operation);
+    operation_release(&operation);
+    return status;
+}
+
+/* Applies those of the operations that come next (P3). Returns OK, or the
+ * status with which to refuse the rest. */
+static Pbkv__Status apply_forward(struct server *server, struct env *env,
+                                  const Pbkv__Forward *forward)
+{
+    Pbkv__Status status = PBKV__STATUS__OK;
+
     if (forward->first > server->state.op + 1) {
         env_log(env, LOG_LEVEL_DEBUG, "forward.gap",
                 "op %" PRIu64 " after %" PRIu64, forward->first,
                 server->state.op);
-        return true;
+        return status;
     }
     if (forward->first <= server->state.op && forward->n_ops > 0)
         env_log(env, LOG_LEVEL_DEBUG, "forward.duplicate", "op %" PRIu64,
                 forward->first);
-    for (size_t i = 0; i < forward->n_ops; i++) {
-        struct operation operation;
-        bool full;
-
-        if (forward->first + i <= server->state.op)
-            continue;
-        operation = operation_from_message(forward->ops[i]);
-        full =
-            state_is_full(&server->state, &server->config.limits, &operation);
-        if (!full)
-            state_apply(&server->state, &operation);
-        operation_release(&operation);
-        if (full)
-            return false;
+    for (size_t i = 0; i < forward->n_ops && status == PBKV__STATUS__OK; i++) {
+        if (forward->first + i > server->state.op)
+            status = apply_next(server, env, forward->ops[i]);
     }
-    return true;
+    return status;
 }
 
 void server_on_forward(struct server *server, struct env *env,
@@ -345,6 +390,7 @@ void server_on_forward(struct server *server, struct env *env,
 {
     Pbkv__ForwardAck ack = PBKV__FORWARD_ACK__INIT;
     Pbkv__Body body = PBKV__BODY__INIT;
+    Pbkv__Status status;
 
     if (!server_accepts_from_primary(server, env, from, forward->view))
         return;
@@ -355,12 +401,9 @@ void server_on_forward(struct server *server, struct env *env,
                       PBKV__STATUS__STATE_TRANSFER);
         return;
     }
-    if (!apply_forward(server, env, forward)) {
-        env_log(env, LOG_LEVEL_WARN, "forward.full", "op %" PRIu64,
-                server->state.op + 1);
-        server_refuse(server, env, from, forward->view,
-                      PBKV__STATUS__BACKUP_FAILED);
-    }
+    status = apply_forward(server, env, forward);
+    if (status != PBKV__STATUS__OK)
+        server_refuse(server, env, from, forward->view, status);
     ack.view = forward->view;
     ack.applied = server->state.op;
     ack.round = forward->round;

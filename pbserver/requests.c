@@ -17,6 +17,7 @@
 enum {
     PAGE_OCTETS = 256 * 1024, /* of a Page, about */
     PAGE_ENTRIES = 1024,      /* of a Page, at most */
+    OPENINGS_SEEN = 1024,     /* operations searched for a repeated opening */
     ENTRY_OVERHEAD = 32,      /* octets of an entry beside key and value */
 };
 
@@ -81,9 +82,12 @@ struct update {
 /* Returns why no new operation can be taken now, or OK. */
 static Pbkv__Status admission(const struct server *server)
 {
+    size_t size =
+        server->log.octets + server->log.count * sizeof(struct log_entry);
+
     if (server->backup_full)
         return PBKV__STATUS__BACKUP_FAILED;
-    if (server->log.octets <= server->config.log_octets)
+    if (size <= server->config.log_octets)
         return PBKV__STATUS__OK;
     return server->out.active ? PBKV__STATUS__STATE_TRANSFER
                               : PBKV__STATUS__OVERLOADED;
@@ -190,8 +194,25 @@ static void on_append(struct server *server, struct env *env,
     on_update(server, env, client, &update);
 }
 
-/* A repeated opening opens one more session; the one that nobody uses grows old
- * and is evicted. */
+/* Whether an opening for the same call waits already, among the newest
+ * operations. One that was committed in the meantime opens one more session;
+ * the one that nobody uses grows old and is evicted. */
+static bool is_opening(const struct server *server, const struct peer *client,
+                       uint64_t call)
+{
+    uint64_t number = server->state.op;
+
+    for (int i = 0; i < OPENINGS_SEEN && number > server->committed;
+         i++, number--) {
+        const struct log_entry *entry = oplog_at(&server->log, number);
+
+        if (entry->operation.kind == PBKV__KIND__KIND_OPEN &&
+            entry->call == call && peer_equal(&entry->client, client))
+            return true;
+    }
+    return false;
+}
+
 static void on_open_session(struct server *server, struct env *env,
                             const struct peer *client,
                             const Pbkv__OpenSession *open)
@@ -199,6 +220,10 @@ static void on_open_session(struct server *server, struct env *env,
     Pbkv__Status status = admission(server);
     struct operation operation = {.kind = PBKV__KIND__KIND_OPEN};
 
+    if (is_opening(server, client, open->call)) {
+        env_log(env, LOG_LEVEL_DEBUG, "request.duplicate", "opening");
+        return;
+    }
     if (status != PBKV__STATUS__OK) {
         server_reply(server, env, client, open->call, status);
         return;
@@ -210,16 +235,17 @@ static void on_open_session(struct server *server, struct env *env,
 
 /* ---- Reads ---- */
 
-/* Sends the answer of a read, or keeps it until the backup has confirmed that
- * this server was still primary when the read arrived (P4). */
+/* Sends the answer of a read, or keeps it until the backup has applied
+ * operation op, the newest that the answer shows, and has confirmed that this
+ * server was still primary when the read arrived (P4). */
 static void answer_read(struct server *server, struct env *env,
-                        const struct peer *client, uint64_t call,
+                        const struct peer *client, uint64_t call, uint64_t op,
                         const Pbkv__Body *body)
 {
     struct waiting_read read = {
         .client = *client,
         .call = call,
-        .op = server->state.op,
+        .op = op,
         .round = server->round + 1,
         .what = body->kind_case,
     };
@@ -228,7 +254,9 @@ static void answer_read(struct server *server, struct env *env,
         env_send(env, client, body);
         return;
     }
-    if (server->reads.octets > server->config.read_octets) {
+    if (server->reads.octets +
+            server->reads.count * sizeof(struct waiting_read) >
+        server->config.read_octets) {
         server_reply(server, env, client, call, PBKV__STATUS__OVERLOADED);
         return;
     }
@@ -255,7 +283,9 @@ static void on_get(struct server *server, struct env *env,
         reply.value = message_bytes(value);
     body.kind_case = PBKV__BODY__KIND_REPLY;
     body.reply = &reply;
-    answer_read(server, env, client, get->call, &body);
+    answer_read(server, env, client, get->call,
+                kv_modified(&server->state.kv, get->key.data, get->key.len),
+                &body);
 }
 
 static void entry_to_message(const struct kv_item *item, Pbkv__Entry *message)
@@ -295,7 +325,7 @@ static void on_scan(struct server *server, struct env *env,
     }
     body.kind_case = PBKV__BODY__KIND_PAGE;
     body.page = &page;
-    answer_read(server, env, client, scan->call, &body);
+    answer_read(server, env, client, scan->call, server->state.op, &body);
 }
 
 static uint64_t call_of(const Pbkv__Body *body)

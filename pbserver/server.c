@@ -81,8 +81,7 @@ bool server_is_backup(const struct server *server)
 
 bool server_is_serving(const struct server *server)
 {
-    return server_is_primary(server) && server->initialised &&
-           server->deposed_by == 0;
+    return server_is_primary(server) && server->initialised && !server->deposed;
 }
 
 bool server_commits_alone(const struct server *server)
@@ -94,6 +93,12 @@ bool server_commits_alone(const struct server *server)
 bool server_has_installed_backup(const struct server *server)
 {
     return peer_is_present(&server->view.backup) && !server->out.active;
+}
+
+uint64_t server_room(const struct server *server)
+{
+    return server->config.limits.octets + server->config.limits.octets / 8 +
+           (uint64_t)server->config.limits.sessions * SESSION_COST;
 }
 
 static void on_start(struct node *node, struct env *env)
@@ -195,9 +200,10 @@ static void describe(const struct node *node, struct sink *sink)
     sink_u64(sink, "round", server->round);
     sink_u64(sink, "confirmed", server->confirmed);
     reads_describe(&server->reads, sink);
-    sink_u64(sink, "deposed_by", server->deposed_by);
+    sink_bool(sink, "deposed", server->deposed);
     sink_bool(sink, "backup_full", server->backup_full);
     sink_bool(sink, "progressed", server->progressed);
+    sink_u64(sink, "patience", server->patience);
     sink_bool(sink, "resending", server->resending);
     transfer_describe(server, sink);
 }
@@ -221,7 +227,7 @@ static void check(const struct node *node)
 
     assert(server->acknowledged <= server->view.number);
     assert(!server_is_primary(server) || !server_is_backup(server));
-    assert(server->deposed_by == 0 || server->deposed_by > server->view.number);
+    assert(!server->deposed || server_is_primary(server));
     if (server->initialised)
         assert(server_is_primary(server) || server_is_backup(server));
     if (server_is_primary(server) && server->initialised) {

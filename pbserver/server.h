@@ -4,12 +4,13 @@
  * newest view it knows says; this header has its state, and each file beside it
  * one concern:
  *
- *   server.c     life cycle, and which file handles which message
- *   views.c      pings, new views, and what becomes of the server in them (P1,
- * P2) requests.c   what clients ask, and exactly-once (P1, P6) replicate.c
- * forwarding, acknowledgement, commit point, reads (P3 to P5) transfer.c   the
- * state for a new backup, both sides (T1 to T5) state.c      the replicated
- * state itself
+ * - server.c: the life cycle, and which file handles which message;
+ * - views.c: pings, new views, and what becomes of the server in them (P1, P2);
+ * - requests.c: what clients ask, and exactly-once (P1, P6);
+ * - replicate.c: forwarding, acknowledgement, commit point, reads (P3 to P5);
+ * - transfer.c, with transfer_send.c and transfer_receive.c: the state for a
+ * new backup (T1 to T5);
+ * - state.c: the replicated state itself.
  *
  * One update, walked through: on_put (requests.c) looks the session up,
  * decides, applies and logs the operation; replicate (replicate.c) forwards it;
@@ -71,6 +72,8 @@ struct transfer_out {
      * have values of operations after the last item. */
     struct transfer_chunk way[TRANSFER_WINDOW];
     size_t on_the_way;
+    uint64_t again; /* chunks up to this item are sent again as those before
+                       them arrive */
 };
 
 /* The state on its way from the primary of the current view. */
@@ -78,6 +81,7 @@ struct transfer_in {
     bool active;
     uint64_t number;      /* of the transfer, as its primary counts */
     Pbkv__Status refused; /* why it came to nothing; 0: it did not */
+    uint64_t newest;      /* greatest op number that an entry names */
     uint64_t received;    /* items 0 … received-1 are in `state` */
     uint64_t total;       /* as the primary last said, for progress */
     struct state state;
@@ -107,10 +111,11 @@ struct server {
     uint64_t round;       /* of the newest confirmation asked for */
     uint64_t confirmed;   /* newest round that the backup has answered */
     struct reads reads;
-    uint64_t deposed_by; /* newer view that the backup knows of (P5); 0: none */
-    bool backup_full;    /* the backup refuses to grow */
-    bool progressed;     /* the backup moved since the last resend timer */
-    bool resending;      /* the resend timer runs */
+    bool deposed;      /* the backup knows of a newer view (P5) */
+    bool backup_full;  /* the backup refuses to grow */
+    bool progressed;   /* the backup moved since the last resend timer */
+    unsigned patience; /* resends in a row that moved nothing */
+    bool resending;    /* the resend timer runs */
 
     uint64_t transfers; /* started in this life */
     struct transfer_out out;
@@ -146,6 +151,10 @@ bool server_commits_alone(const struct server *server);
 /* Whether the backup of the view has the state, so that it must apply an
  * operation before a client hears of it (P4). */
 bool server_has_installed_backup(const struct server *server);
+
+/* Octets that a backup takes: more than a primary with the same limits can send
+ * it, also while values of different moments are together in a transfer. */
+uint64_t server_room(const struct server *server);
 
 /* ---- Views (views.c) ---- */
 
@@ -200,6 +209,9 @@ void server_on_refusal(struct server *server, struct env *env,
                        const struct peer *from, const Pbkv__Refusal *refusal);
 void server_on_resend_timer(struct server *server, struct env *env);
 
+/* The backup has moved: the next resend timer has nothing to do. */
+void server_note_progress(struct server *server);
+
 /* Sees to it that the resend timer runs. */
 void server_watch_backup(struct server *server, struct env *env);
 
@@ -210,7 +222,7 @@ bool server_accepts_from_primary(struct server *server, struct env *env,
 void server_refuse(const struct server *server, struct env *env,
                    const struct peer *to, uint64_t view, Pbkv__Status status);
 
-/* ---- State transfer (transfer.c) ---- */
+/* ---- State transfer (transfer.c, transfer_send.c, transfer_receive.c) ---- */
 
 /* Starts to send the whole state to the backup of the view, from the beginning.
  */
@@ -219,7 +231,7 @@ void transfer_start(struct server *server, struct env *env);
 /* Sends chunks as far as the window allows. */
 void transfer_pump(struct server *server, struct env *env);
 
-/* Sends the chunks on the way once more: something was lost. */
+/* Sends the first chunk on the way once more: something was lost. */
 void transfer_resend(struct server *server, struct env *env);
 
 /* Forgets any transfer, in and out. */

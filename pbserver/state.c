@@ -9,7 +9,7 @@
 
 #include "node/message.h"
 
-/* What an operation costs beside its key and value, in memory or encoded. */
+/* Octets of an encoded operation, beside key and value. */
 enum { OPERATION_OVERHEAD = 64 };
 
 void state_init(struct state *state)
@@ -103,7 +103,43 @@ bool state_is_full(const struct state *state, const struct state_limits *limits,
     old = kv_get(&state->kv, operation->key->data, operation->key->length);
     if (old && operation->kind == PBKV__KIND__KIND_APPEND)
         length += old->length;
-    return kv_octets_after(&state->kv, operation->key, length) > limits->octets;
+    return kv_octets_after(&state->kv, operation->key, length) +
+               (state->kv.count + (old ? 0 : 1)) * ENTRY_COST >
+           limits->octets;
+}
+
+uint64_t state_size(const struct state *state)
+{
+    return state->kv.octets + (uint64_t)state->kv.count * ENTRY_COST +
+           (uint64_t)state->sessions.count * SESSION_COST;
+}
+
+/* Whether the value of an append, which may be in the store already, keeps to
+ * the limit. */
+static bool append_fits(const struct state *state,
+                        const struct operation *operation)
+{
+    const struct bytes *key = operation->key;
+    const struct bytes *old = kv_get(&state->kv, key->data, key->length);
+
+    return !old ||
+           kv_modified(&state->kv, key->data, key->length) > state->op ||
+           old->length + operation->value->length <= VALUE_LIMIT;
+}
+
+bool state_can_apply(const struct state *state,
+                     const struct operation *operation)
+{
+    const struct session_record *record =
+        sessions_find(&state->sessions, operation->session);
+
+    if (operation->kind == PBKV__KIND__KIND_OPEN)
+        return operation->session == state->op + 1;
+    if (!record || operation->seq <= record->seq)
+        return false;
+    return operation->kind != PBKV__KIND__KIND_APPEND ||
+           operation->status != PBKV__STATUS__OK ||
+           append_fits(state, operation);
 }
 
 static void apply_to_store(struct kv *kv, const struct operation *operation,

@@ -18,6 +18,12 @@
 #include "pbserver/kv.h"
 #include "pbserver/sessions.h"
 
+/* Octets of memory, about, that count towards the limits. */
+enum {
+    ENTRY_COST = 160,   /* of a key, beside key and value */
+    SESSION_COST = 128, /* of a session */
+};
+
 struct state {
     uint64_t op; /* op number of the newest operation applied */
     struct kv kv;
@@ -29,7 +35,7 @@ struct state_limits {
     uint32_t key;      /* octets, at most KEY_LIMIT */
     uint32_t value;    /* octets, at most VALUE_LIMIT */
     uint32_t sessions; /* entries in the table, at least 1 */
-    uint64_t octets;   /* of all keys and values */
+    uint64_t octets;   /* of memory for keys and values, about */
 };
 
 /* An operation in the primary's order, with the decision once it is taken. */
@@ -66,6 +72,16 @@ void state_decide(const struct state *state, const struct state_limits *limits,
 /* Returns whether a decided operation would take the store past its limit. */
 bool state_is_full(const struct state *state, const struct state_limits *limits,
                    const struct operation *operation);
+
+/* Returns whether a decided operation can be number state->op + 1: its session
+ * is there, its seq is new, and its value keeps to VALUE_LIMIT. A primary's
+ * always is; a message may claim anything. */
+bool state_can_apply(const struct state *state,
+                     const struct operation *operation);
+
+/* Returns the octets of memory that the store takes, about: keys and values,
+ * and what each of them costs besides. */
+uint64_t state_size(const struct state *state);
 
 /* Applies a decided operation as number state->op + 1. A key that was changed
  * by this or a later operation already (it came with a state transfer) is left

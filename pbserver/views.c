@@ -110,14 +110,14 @@ static void adopt(struct server *server, struct env *env,
     char backup[PEER_TEXT_MAX];
 
     assert(view->number > server->view.number); /* P2 */
-    assert(view->number >= server->deposed_by); /* P5 */
     env_log(env, LOG_LEVEL_INFO, "view.adopted",
             "view %" PRIu64 " primary %s backup %s", view->number,
             peer_format(&view->primary, primary),
             peer_format(&view->backup, backup));
     transfer_clear(server);
     server->view = *view;
-    server->deposed_by = 0;
+    server->deposed = false; /* P5 */
+    server->patience = 0;
     server->backup_full = false;
     if (server_is_primary(server) && holds_state) {
         server->initialised = true;
@@ -156,8 +156,7 @@ void server_on_view_reply(struct server *server, struct env *env,
                 reply->superseded_by);
         return;
     }
-    if (view.number < server->view.number || /* P2 */
-        view.number < server->deposed_by)    /* P5 */
+    if (view.number < server->view.number) /* P2 */
         env_log(env, LOG_LEVEL_DEBUG, "view.stale", "view %" PRIu64,
                 view.number);
     else if (view.number > server->view.number)

@@ -339,8 +339,8 @@ struct server_config group_config(void)
     struct server_config config = server_config_default();
 
     config.chunk_octets = 200;
-    config.log_octets = 4096;
-    config.read_octets = 4096;
+    config.log_octets = 4096 + 61 * sizeof(struct log_entry);
+    config.read_octets = 4096 + 4 * sizeof(struct waiting_read);
     config.limits.value = 1000;
     config.limits.sessions = 8;
     return config;

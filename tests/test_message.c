@@ -848,7 +848,7 @@ static Pbkv__Body__KindCase forward_of_op_zero(struct samples *s)
 }
 static Pbkv__Body__KindCase forward_past_the_last_number(struct samples *s)
 {
-    s->forward.first = UINT64_MAX - 1;
+    s->forward.first = NUMBER_LIMIT + 1;
     return PBKV__BODY__KIND_FORWARD;
 }
 static Pbkv__Body__KindCase op_of_no_kind(struct samples *s)
@@ -892,7 +892,54 @@ static Pbkv__Body__KindCase op_of_a_later_session(struct samples *s)
     return PBKV__BODY__KIND_FORWARD;
 }
 
+static Pbkv__Body__KindCase view_of_an_impossible_number(struct samples *s)
+{
+    s->view.view.number = NUMBER_LIMIT + 1;
+    return PBKV__BODY__KIND_VIEW_REPLY;
+}
+static Pbkv__Body__KindCase round_of_an_impossible_number(struct samples *s)
+{
+    s->forward.round = NUMBER_LIMIT + 1;
+    return PBKV__BODY__KIND_FORWARD;
+}
+static Pbkv__Body__KindCase chunk_since_an_impossible_number(struct samples *s)
+{
+    s->chunk.since = NUMBER_LIMIT + 1;
+    return PBKV__BODY__KIND_CHUNK;
+}
+static Pbkv__Body__KindCase chunk_of_an_impossible_item(struct samples *s)
+{
+    s->chunk.first = NUMBER_LIMIT + 1;
+    return PBKV__BODY__KIND_CHUNK;
+}
+static Pbkv__Body__KindCase record_after_the_sessions(struct samples *s)
+{
+    s->record.op = s->chunk.since + 1;
+    return PBKV__BODY__KIND_CHUNK;
+}
+static Pbkv__Body__KindCase refusal_by_an_impossible_view(struct samples *s)
+{
+    s->refusal.known = NUMBER_LIMIT + 1;
+    return PBKV__BODY__KIND_REFUSAL;
+}
+static Pbkv__Body__KindCase counter_without_a_name(struct samples *s)
+{
+    s->counter.name.len = 0;
+    return PBKV__BODY__KIND_INSPECT_REPLY;
+}
+
 static const char large[VALUE_LIMIT + 1];
+
+static Pbkv__Body__KindCase large_echo(struct samples *s)
+{
+    s->echo.payload = message_octets(large, VALUE_LIMIT + 1);
+    return PBKV__BODY__KIND_ECHO;
+}
+static Pbkv__Body__KindCase large_echo_reply(struct samples *s)
+{
+    s->echo_reply.payload = message_octets(large, VALUE_LIMIT + 1);
+    return PBKV__BODY__KIND_ECHO_REPLY;
+}
 
 static Pbkv__Body__KindCase op_with_large_key(struct samples *s)
 {
@@ -1050,6 +1097,15 @@ static const struct {
     BREAKER(inspection_without_digest),
     BREAKER(inspection_with_bad_view),
     BREAKER(server_seen_nowhere),
+    BREAKER(view_of_an_impossible_number),
+    BREAKER(round_of_an_impossible_number),
+    BREAKER(chunk_since_an_impossible_number),
+    BREAKER(chunk_of_an_impossible_item),
+    BREAKER(record_after_the_sessions),
+    BREAKER(refusal_by_an_impossible_view),
+    BREAKER(counter_without_a_name),
+    BREAKER(large_echo),
+    BREAKER(large_echo_reply),
 };
 
 static const Pbkv__Body *sample_of(const struct samples *samples,
@@ -1112,7 +1168,7 @@ TEST(the_least_that_means_something_is_accepted)
     s.chunk.digest.len = 0;
     s.chunk.n_sessions = s.chunk.n_entries = s.chunk.n_ops = 0;
     s.forward.n_ops = 0;
-    s.forward.first = UINT64_MAX;
+    s.forward.first = NUMBER_LIMIT;
     s.page.n_entries = 0;
     for (size_t i = 0; i < KINDS; i++)
         ck_assert_msg(message_check(&s.bodies[i]) == 0, "%s",

@@ -356,10 +356,10 @@ TEST(different_descriptions_never_have_the_same_octets)
     sink_octets(&sinks[9], "a", "\1\0\0\0\0\0\0\0", 8);
     for (size_t i = 0; i < FORMS; i++) {
         for (size_t j = 0; j < i; j++)
-            ck_assert_msg(
-                sinks[i].length != sinks[j].length ||
-                    memcmp(sinks[i].buffer, sinks[j].buffer, sinks[i].length),
-                "%zu and %zu", i, j);
+            ck_assert_msg(sinks[i].length != sinks[j].length ||
+                              memcmp(sinks[i].buffer, sinks[j].buffer,
+                                     sinks[i].length) != 0,
+                          "%zu and %zu", i, j);
     }
     for (size_t i = 0; i < FORMS; i++)
         sink_release(&sinks[i]);

@@ -63,8 +63,11 @@ static void assert_transferred(struct group *group)
 /* Lets mail and the resend timer work until the transfer is done. */
 static void pump_and_resend(struct group *group)
 {
+    unsigned rounds = 0;
+
     group_pump(group);
     while (group_server(group, A)->out.active) {
+        ck_assert_uint_lt(rounds++, 100);
         group_timer(group, A, SERVER_TIMER_RESEND);
         group_pump(group);
     }
@@ -492,8 +495,7 @@ TEST(a_lost_chunk_ack_is_made_good)
     ck_assert_uint_eq(group_events(&group, B, "chunk.duplicate"), 1);
     group_pass(&group, CHUNK_ACK, 0);
     assert_transferred(&group);
-    group_pump(&group); /* the rest is late */
-    ck_assert_uint_gt(group_events(&group, A, "chunk_ack.stale"), 0);
+    group_pump(&group);
     assert_transferred(&group);
     group_release(&group);
 }
@@ -511,7 +513,7 @@ TEST(progress_keeps_chunks_from_being_sent_again)
     ck_assert_uint_eq(post_count(&group.network, CHUNK), TRANSFER_WINDOW);
     group_timer(&group, A, SERVER_TIMER_RESEND);
     ck_assert_uint_eq(group_events(&group, A, "replication.resend"), 1);
-    ck_assert_uint_eq(post_count(&group.network, CHUNK), 2 * TRANSFER_WINDOW);
+    ck_assert_uint_eq(post_count(&group.network, CHUNK), TRANSFER_WINDOW + 1);
     group_release(&group);
 }
 
@@ -847,6 +849,37 @@ TEST(a_state_that_does_not_fit_is_refused)
     group_release(&group);
 }
 
+/* What was sent of keys that shrank later can be more than the whole state:
+ * then the transfer starts anew, and fits. */
+TEST(a_state_that_shrinks_fits_in_the_end)
+{
+    struct group group;
+    uint64_t session = during_transfer(&group, 60); /* 1380 octets */
+    char key[] = "k00";
+
+    group_server(&group, B)->config.limits.octets = 9771; /* see server_room */
+    group_server(&group, B)->config.limits.sessions = 1;
+    for (unsigned i = 0; i < 3; i++)
+        group_pass(&group, CHUNK, 0);
+    for (unsigned i = 0; i < 6; i++) { /* these have arrived */
+        key[2] = (char)('0' + i);
+        ask_put(&group, A, CLIENT, 1, session, 61 + i, key, "");
+    }
+    ask_append(&group, A, CLIENT, 1, session, 67, "k59",
+               "and another forty octets for the last one");
+    group_pump(&group);
+    ck_assert_uint_eq(group_events(&group, B, "chunk.full"), 1);
+    ck_assert(!group_server(&group, B)->initialised);
+    pump_and_resend(&group);
+    ck_assert_uint_eq(group_events(&group, A, "transfer.started"), 2);
+    assert_transferred(&group);
+    post_drop_all(&group.answers);
+    ask_put(&group, A, CLIENT, 2, session, 68, "k00", "v");
+    group_pump(&group);
+    expect_status(&group, CLIENT, 2, PBKV__STATUS__OK);
+    group_release(&group);
+}
+
 /* Makes one chunk of nonsense from the primary. */
 static void receive_chunk(struct group *group, Pbkv__Chunk *chunk)
 {
@@ -880,9 +913,9 @@ TEST(nonsense_in_a_chunk_does_no_harm)
     chunk.sessions = records;
     receive_chunk(&group, &chunk);
     chunk.n_sessions = 0;
-    chunk.since = UINT64_MAX;
+    chunk.since = NUMBER_LIMIT;
     op.kind = PBKV__KIND__KIND_OPEN;
-    op.session = UINT64_MAX;
+    op.session = NUMBER_LIMIT;
     op.status = PBKV__STATUS__OK;
     chunk.n_ops = 1;
     chunk.ops = ops;
@@ -894,8 +927,9 @@ TEST(nonsense_in_a_chunk_does_no_harm)
     chunk.n_entries = 2;
     chunk.entries = entries;
     receive_chunk(&group, &chunk);
-    ck_assert_uint_eq(group_server(&group, B)->in.state.kv.count, 1);
-    chunk.first = UINT64_MAX;
+    ck_assert_uint_eq(group_server(&group, B)->in.state.kv.count, 0);
+    ck_assert_uint_eq(group_events(&group, B, "chunk.impossible"), 1);
+    chunk.first = NUMBER_LIMIT;
     receive_chunk(&group, &chunk);
     ck_assert(!group_server(&group, B)->initialised);
     group_release(&group);
@@ -1133,6 +1167,7 @@ SUITE("transfer", CASE(an_empty_store_is_one_chunk),
       CASE(a_single_chunk_with_another_digest_is_sent_anew),
       CASE(the_mail_of_a_failed_transfer_does_not_count),
       CASE(a_state_that_does_not_fit_is_refused),
+      CASE(a_state_that_shrinks_fits_in_the_end),
       CASE(nonsense_in_a_chunk_does_no_harm),
       CASE(many_tiny_keys_fit_the_budget_of_the_decoder),
       CASE(many_sessions_and_operations_fit_the_budget_of_the_decoder),

@@ -26,7 +26,7 @@ enum {
     KEYS = 5,
     FILLERS = 25,   /* keys that make a transfer longer */
     STEPS = 3000,   /* of one walk */
-    WALKS = 32,     /* of one test */
+    WALKS = 24,     /* of one test */
     PATIENCE = 2000 /* rounds until everything has to be quiet at the end */
 };
 
@@ -272,10 +272,13 @@ static bool is_alive(const struct walk *walk, const struct peer *peer)
 /* Returns a server that is not this one, or nobody. */
 static struct peer someone_else(struct walk *walk, const struct peer *primary)
 {
-    const struct peer *peer = &walk->group.peers[below(walk, GROUP_SIZE)];
+    const struct peer *peer;
 
-    if (chance(walk, 20) || address_equal(&peer->address, &primary->address))
+    if (chance(walk, 15))
         return (struct peer){0};
+    do
+        peer = &walk->group.peers[below(walk, GROUP_SIZE)];
+    while (address_equal(&peer->address, &primary->address));
     return *peer;
 }
 
@@ -412,9 +415,9 @@ static void walk_step(struct walk *walk)
         fire_timer(walk);
     else if (dice < 490)
         take_ping(walk);
-    else if (dice < 496)
+    else if (dice < 500)
         change_view(walk);
-    else if (dice < 498)
+    else if (dice < 503)
         crash(walk);
     check_pair(walk);
 }
