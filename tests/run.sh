@@ -10,10 +10,11 @@
 #
 # Environment: PBKV_BUILD and PBKV_TREE are absolute folders; LIMIT is the time
 # limit of one program in seconds; UNDER is a command to run programs under,
-# such as "valgrind -q"; JOBS is how many run at a time.
+# such as "valgrind -q"; JOBS is how many run at a time; PBKV_LOGS is a folder.
 set -eu
 
-# One program: leaves "passed failed" in NAME.count, and its output in NAME.log.
+# One program: leaves "passed failed" in the file NAME, its output in NAME.log.
+# Counts are this run's own; logs stay for reading.
 run_one() {
     name=$1
     log=$PBKV_LOGS/$name.log
@@ -37,7 +38,7 @@ run_one() {
         checks=$((checks + 1))
     fi
     [ "$failed" = 0 ] || word=FAIL
-    echo "$((checks - failed)) $failed" >"$PBKV_LOGS/$name.count"
+    echo "$((checks - failed)) $failed" >"$PBKV_COUNTS/$name"
     printf '%-4s %-26s %3d of %3d checks %4d.%d s\n' "$word" "$name" \
         $((checks - failed)) "$checks" $((took / 10)) $((took % 10))
     if [ "$word" = FAIL ]; then
@@ -53,10 +54,12 @@ if [ "${1:-}" = --one ]; then
 fi
 
 : "${PBKV_BUILD:?}" "${PBKV_TREE:?}"
-PBKV_LOGS=$PBKV_BUILD/tests/log
-export PBKV_LOGS
+PBKV_LOGS=${PBKV_LOGS:-$PBKV_BUILD/tests/log}
+PBKV_COUNTS=$(mktemp -d)
+export PBKV_LOGS PBKV_COUNTS
+trap 'rm -rf "$PBKV_COUNTS"' EXIT
+trap 'exit 130' INT TERM
 mkdir -p "$PBKV_LOGS"
-rm -f "$PBKV_LOGS"/*.count "$PBKV_LOGS"/*.log
 
 # A busy machine is no failure: the tests' own limits are for an idle one.
 case ${PBKV_MODE:-} in
@@ -77,7 +80,7 @@ for name; do
     if [ ! -x "$PBKV_BUILD/tests/$name" ] &&
         [ ! -f "$PBKV_TREE/tests/$name.sh" ]; then
         echo "run.sh: there is no test program $name" >&2
-        echo "0 1" >"$PBKV_LOGS/$name.count"
+        echo "0 1" >"$PBKV_COUNTS/$name"
         continue
     fi
     case $name in
@@ -92,7 +95,7 @@ for name in $single; do
     "$0" --one "$name"
 done
 
-cat "$PBKV_LOGS"/*.count /dev/null 2>/dev/null | awk '
+cat /dev/null "$PBKV_COUNTS"/* 2>/dev/null | awk '
     { passed += $1; failed += $2 }
     END {
         if (passed + failed == 0)

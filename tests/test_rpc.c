@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clocks/verify.h"
+#include "node/memory.h"
 #include "node/message.h"
 #include "rpc/address.h"
 #include "tests/probe.h"
@@ -236,6 +237,13 @@ TEST(a_port_in_use_is_refused)
     ck_assert_int_eq(runner_open(&b), -EADDRINUSE);
     runner_end(&b);
     runner_end(&a);
+}
+
+TEST(ten_thousand_connections_are_allowed_by_default)
+{
+    struct rpc_config config = rpc_config_default();
+
+    ck_assert_uint_eq(config.limits.connections, 10000);
 }
 
 /* ---- Unix sockets ------------------------------------------------------- */
@@ -513,6 +521,44 @@ TEST(frames_wait_only_within_the_output_limit)
     runner_await(&a, "peer.unreachable", 1);
     runner_end(&a);
     close(fd);
+}
+
+enum { ENTRIES = 20000 };
+
+/* A page of the shortest entries: no message of ours takes more memory for its
+ * length. */
+static void answer_densely(void *argument, struct node *node, struct env *env)
+{
+    Pbkv__Body body = PBKV__BODY__INIT;
+    Pbkv__Page page = PBKV__PAGE__INIT;
+    Pbkv__Entry *entries = memory_new(ENTRIES * sizeof(*entries));
+    Pbkv__Entry **pointers = memory_new(ENTRIES * sizeof(*pointers));
+
+    (void)argument;
+    for (size_t i = 0; i < ENTRIES; i++) {
+        pbkv__entry__init(&entries[i]);
+        entries[i].modified = 1;
+        pointers[i] = &entries[i];
+    }
+    body.kind_case = PBKV__BODY__KIND_PAGE;
+    body.page = &page;
+    page.n_entries = ENTRIES;
+    page.entries = pointers;
+    if (node != NULL)
+        env_answer(env, 1, &body);
+    free(entries);
+    free(pointers);
+}
+
+TEST(an_answer_is_decoded_however_dense_it_is)
+{
+    struct runner a;
+
+    runner_init(&a, "a", "client:a");
+    runner_go(&a);
+    ck_assert_int_eq(rpc_post(a.rpc, answer_densely, NULL), 0);
+    runner_await(&a, "answer", 1);
+    runner_end(&a);
 }
 
 /* ---- Timers ------------------------------------------------------------- */
@@ -834,6 +880,7 @@ SUITE("rpc", CASE(a_stop_before_the_loop_runs_is_not_lost),
       CASE(a_trace_that_cannot_be_opened_is_refused),
       CASE(the_port_that_the_system_chose_becomes_our_address),
       CASE(a_port_in_use_is_refused),
+      CASE(ten_thousand_connections_are_allowed_by_default),
       CASE(a_unix_socket_in_use_is_refused_and_survives),
       CASE(a_stale_unix_socket_is_replaced),
       CASE(a_file_that_is_not_a_socket_is_never_removed),
@@ -847,6 +894,7 @@ SUITE("rpc", CASE(a_stop_before_the_loop_runs_is_not_lost),
       CASE_LIMIT(a_peer_that_comes_back_at_its_address_is_found_again, 30),
       CASE(a_frame_for_another_life_is_dropped_and_the_connection_kept),
       CASE(frames_wait_only_within_the_output_limit),
+      CASE(an_answer_is_decoded_however_dense_it_is),
       CASE(timers_fire_once_and_in_order),
       CASE(timers_are_stretched_by_the_scale),
       CASE(a_record_is_on_disk_before_the_next_effect),

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clocks/host_clock.h"
@@ -482,6 +483,21 @@ TEST(runtime_flags_become_a_configuration)
     ck_assert_int_eq(configure(runtime, &config), PROGRAM_USAGE);
 }
 
+TEST(a_program_may_open_as_many_descriptors_as_the_system_allows)
+{
+    struct rlimit before, limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 64;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_eq(program_raise_descriptors(), 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_uint_eq(limit.rlim_cur, before.rlim_max);
+    ck_assert_uint_eq(limit.rlim_max, before.rlim_max);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 TEST(a_flood_of_one_event_is_cut_and_counted)
 {
     struct rpc_log_line line = {LOG_LEVEL_WARN, "h-1",           3, 17,
@@ -519,4 +535,5 @@ SUITE("rpc parts", CASE(good_addresses_can_be_dialled),
       CASE(a_command_line_is_read), CASE(a_mistake_quotes_the_word),
       CASE(help_and_version_end_the_program_well),
       CASE(runtime_flags_become_a_configuration),
+      CASE(a_program_may_open_as_many_descriptors_as_the_system_allows),
       CASE(a_flood_of_one_event_is_cut_and_counted))

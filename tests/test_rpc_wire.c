@@ -6,6 +6,7 @@
  * outrage the test asks for an echo over another connection.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -297,6 +298,114 @@ TEST(unfinished_frames_over_the_input_limit_close_the_connection)
     scene_free(&scene);
 }
 
+/* Sends the beginning of a frame that claims to be long. */
+static void send_beginning(int fd, size_t size)
+{
+    uint8_t *octets = calloc(1, size);
+
+    ck_assert_ptr_nonnull(octets);
+    octets[1] = 0x0f;
+    ck_assert(raw_send(fd, octets, size));
+    free(octets);
+}
+
+/* Waits until the server has read so many octets in all. */
+static void await_octets(struct scene *scene, uint64_t count)
+{
+    while (runner_count(&scene->server, "rpc.octets_in") < count)
+        ;
+}
+
+TEST(a_frame_that_does_not_grow_closes_the_connection)
+{
+    struct scene scene;
+
+    scene_prepare(&scene);
+    scene.server.config.limits.input_pause_ms = 100;
+    scene_begin(&scene);
+    send_beginning(scene.fd, 5000);
+    expect_closed(&scene, "receive.stalled");
+    close(scene.fd);
+    scene.fd = raw_dial(&scene.server.self.address);
+    send_beginning(scene.fd, 2);
+    runner_await(&scene.server, "receive.stalled", 2);
+    raw_await_close(scene.fd);
+    scene_free(&scene);
+}
+
+/* It grows all the time, and is cut at the first look all the same. */
+TEST(a_frame_that_is_never_finished_closes_the_connection)
+{
+    struct scene scene;
+
+    scene_prepare(&scene);
+    scene.server.config.limits.input_age_ms = 1;
+    scene_begin(&scene);
+    send_beginning(scene.fd, 4);
+    while (raw_send(scene.fd, "", 1))
+        runner_count(&scene.server, "rpc.octets_in");
+    expect_closed(&scene, "receive.stalled");
+    scene_free(&scene);
+}
+
+TEST(a_connection_between_two_frames_is_not_stalled)
+{
+    struct scene scene;
+    int stalled;
+
+    scene_prepare(&scene);
+    scene.server.config.limits.input_pause_ms = 50;
+    scene_begin(&scene);
+    expect_service(scene.fd);
+    stalled = raw_dial(&scene.server.self.address);
+    send_beginning(stalled, 10);
+    runner_await(&scene.server, "receive.stalled", 1);
+    expect_service(scene.fd);
+    ck_assert_uint_eq(runner_recorded(&scene.server, "receive.stalled"), 1);
+    close(stalled);
+    scene_free(&scene);
+}
+
+/* Accepted connections have three quarters of the input limit. */
+enum { INPUT_LIMIT = 40000 };
+
+TEST(the_frame_that_has_not_grown_for_longest_gives_way)
+{
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    size_t size;
+    uint8_t *octets;
+    int oldest, idlest;
+
+    frame.payload = 6000;
+    octets = raw_frame_pack(&frame, &size);
+    scene_prepare(&scene);
+    scene.server.config.limits.total_input = INPUT_LIMIT;
+    scene_begin(&scene);
+    arena_init(&arena);
+    oldest = raw_dial(&scene.server.self.address);
+    idlest = raw_dial(&scene.server.self.address);
+    send_beginning(oldest, 10000);
+    await_octets(&scene, 10000);
+    send_beginning(idlest, 10000);
+    await_octets(&scene, 20000);
+    ck_assert(raw_send(oldest, "", 1)); /* doubles its memory */
+    await_octets(&scene, 20001);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.input_held"), 30000);
+    send_all(&scene, octets, 5000);
+    raw_await_close(idlest);
+    send_all(&scene, octets + 5000, size - 5000);
+    ck_assert_ptr_nonnull(raw_receive_frame(scene.fd, &arena));
+    ck_assert_uint_eq(runner_recorded(&scene.server, "receive.limit"), 1);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.connections"), 3);
+    close(oldest);
+    close(idlest);
+    free(octets);
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
 /* ---- Stamps and addresses ------------------------------------------------ */
 
 static void expect_refused_stamp(const struct raw_frame *frame)
@@ -402,7 +511,278 @@ TEST(the_newest_connection_of_an_address_gets_the_answers)
     scene_free(&scene);
 }
 
+/* ---- Claimed addresses --------------------------------------------------- */
+
+/* A place where a test listens, and what others call it. */
+struct place {
+    int fd;
+    char text[32];
+    struct peer peer;
+};
+
+static void place_make(struct place *place)
+{
+    struct sockaddr_in bound = {.sin_family = AF_INET};
+    socklen_t length = sizeof(bound);
+
+    place->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bound.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(bind(place->fd, (struct sockaddr *)&bound, length), 0);
+    ck_assert_int_eq(listen(place->fd, 8), 0);
+    ck_assert_int_eq(getsockname(place->fd, (struct sockaddr *)&bound, &length),
+                     0);
+    snprintf(place->text, sizeof(place->text), "127.0.0.1:%u",
+             (unsigned)ntohs(bound.sin_port));
+    place->peer = peer_at(place->text, 0);
+}
+
+/* Something to post: a message that the node sends to a peer. */
+struct errand {
+    struct peer to;
+    size_t size; /* of an encoded body that is nothing; 0: an EchoReply */
+};
+
+static void run_errand(void *argument, struct node *node, struct env *env)
+{
+    const struct errand *errand = argument;
+    Pbkv__Body body = PBKV__BODY__INIT;
+    Pbkv__EchoReply reply = PBKV__ECHO_REPLY__INIT;
+    struct bytes *encoded;
+
+    if (node == NULL)
+        return;
+    body.kind_case = PBKV__BODY__KIND_ECHO_REPLY;
+    body.echo_reply = &reply;
+    if (errand->size == 0) {
+        env_send(env, &errand->to, &body);
+        return;
+    }
+    encoded = bytes_new_uninitialised(errand->size);
+    memset(encoded->data, 0, encoded->length);
+    env_send_encoded(env, &errand->to, body.kind_case, encoded);
+    bytes_release(encoded);
+}
+
+/* Sends an echo that claims to come from an address, gets the answer, and
+ * closes the connection. */
+static void claim_and_leave(struct scene *scene, const char *from)
+{
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    int fd = raw_dial(&scene->server.self.address);
+
+    arena_init(&arena);
+    frame.from = from;
+    ck_assert(raw_send_frame(fd, &frame));
+    ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
+    arena_release(&arena);
+    close(fd);
+    while (runner_count(&scene->server, "rpc.connections") > 2)
+        ;
+}
+
+TEST(an_answer_to_a_claimed_address_never_dials)
+{
+    struct scene scene;
+    struct place place;
+    const char *claims[] = {place.text, "localhost:9", "no.such.invalid:9",
+                            "unix:/no/such/socket"};
+
+    place_make(&place);
+    scene_make(&scene);
+    for (uint64_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+        struct errand errand = {.to = peer_at(claims[i], 0)};
+
+        claim_and_leave(&scene, claims[i]);
+        ck_assert_int_eq(rpc_post(scene.server.rpc, run_errand, &errand), 0);
+        runner_await(&scene.server, "send.nowhere", i + 1);
+    }
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.dialled"), 0);
+    ck_assert_uint_eq(runner_count(&scene.server, "dial.failed"), 0);
+    close(place.fd);
+    scene_free(&scene);
+}
+
+TEST(an_answer_held_back_by_a_fault_does_not_dial_either)
+{
+    struct scene scene;
+    struct place place;
+    struct errand errand;
+    const char *reason;
+
+    place_make(&place);
+    errand = (struct errand){.to = place.peer};
+    scene_prepare(&scene);
+    ck_assert_int_eq(
+        faults_parse("delay=1-2ms", &scene.server.config.faults, &reason), 0);
+    scene_begin(&scene);
+    ck_assert_int_eq(rpc_post(scene.server.rpc, run_errand, &errand), 0);
+    runner_await(&scene.server, "send.nowhere", 1);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.dialled"), 0);
+    close(place.fd);
+    scene_free(&scene);
+}
+
+TEST(a_request_goes_to_the_address_and_not_to_who_claims_it)
+{
+    struct scene scene;
+    struct place place;
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    Pbkv__Frame *got;
+    int fd;
+
+    place_make(&place);
+    scene_make(&scene);
+    arena_init(&arena);
+    frame.from = place.text;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    ck_assert_ptr_nonnull(raw_receive_frame(scene.fd, &arena));
+    runner_echo(&scene.server, &place.peer, 1, 1);
+    fd = accept(place.fd, NULL, NULL);
+    ck_assert_int_ge(fd, 0);
+    got = raw_receive_frame(fd, &arena);
+    ck_assert_ptr_nonnull(got);
+    ck_assert_int_eq(got->body->kind_case, PBKV__BODY__KIND_ECHO);
+    ck_assert(raw_send_frame(fd, &frame));
+    ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
+    arena_release(&arena);
+    close(fd);
+    close(place.fd);
+    scene_free(&scene);
+}
+
+/* Strangers fill what there is for accepted connections, one is closed for
+ * another; the unfinished frame of one that was dialled fits, and stays. */
+TEST(strangers_leave_input_to_those_whom_we_dialled)
+{
+    struct scene scene;
+    struct place place;
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    size_t size;
+    uint8_t *octets;
+    int fd;
+
+    frame.payload = 8000;
+    octets = raw_frame_pack(&frame, &size);
+    place_make(&place);
+    scene_prepare(&scene);
+    scene.server.config.limits.total_input = INPUT_LIMIT;
+    scene_begin(&scene);
+    arena_init(&arena);
+    runner_echo(&scene.server, &place.peer, 1, 1);
+    fd = accept(place.fd, NULL, NULL);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
+    ck_assert(raw_send(fd, octets, 8000));
+    await_octets(&scene, 8000);
+    send_beginning(scene.fd, 22000);
+    await_octets(&scene, 30000);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.input_held"), 30000);
+    send_beginning(scene.honest, 10000);
+    raw_await_close(scene.fd);
+    ck_assert(raw_send(fd, octets + 8000, size - 8000));
+    ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
+    ck_assert_uint_eq(runner_recorded(&scene.server, "receive.limit"), 1);
+    close(scene.honest);
+    scene.honest = raw_dial(&scene.server.self.address);
+    arena_release(&arena);
+    free(octets);
+    close(fd);
+    close(place.fd);
+    scene_free(&scene);
+}
+
 /* ---- Limits -------------------------------------------------------------- */
+
+TEST(the_largest_echo_is_answered_and_a_larger_one_refused)
+{
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    Pbkv__Frame *reply;
+
+    scene_make(&scene);
+    arena_init(&arena);
+    frame.payload = VALUE_LIMIT;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    reply = raw_receive_frame(scene.fd, &arena);
+    ck_assert_ptr_nonnull(reply);
+    ck_assert_uint_eq(reply->body->echo_reply->payload.len, VALUE_LIMIT);
+    frame.payload = VALUE_LIMIT + 1;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    expect_closed(&scene, "frame.meaningless");
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
+TEST(a_message_that_nobody_would_take_is_dropped_and_told)
+{
+    struct scene scene;
+    struct errand largest = {peer_at("client:none", 0), BODY_LIMIT};
+    struct errand larger = {peer_at("client:none", 0), BODY_LIMIT + 1};
+
+    scene_make(&scene);
+    ck_assert_int_eq(rpc_post(scene.server.rpc, run_errand, &largest), 0);
+    runner_await(&scene.server, "send.nowhere", 1);
+    ck_assert_uint_eq(runner_recorded(&scene.server, "send.overflow"), 0);
+    ck_assert_int_eq(rpc_post(scene.server.rpc, run_errand, &larger), 0);
+    runner_await(&scene.server, "send.overflow", 1);
+    ck_assert_uint_eq(runner_recorded(&scene.server, "send.nowhere"), 1);
+    scene_free(&scene);
+}
+
+/* Counts warnings of "send.overflow" on their way to the runner. */
+struct overflows {
+    struct runner *runner;
+    rpc_log_function log;
+    unsigned warnings;
+};
+
+static void count_overflows(void *context, const struct rpc_log_line *line)
+{
+    struct overflows *overflows = context;
+
+    if (strcmp(line->event, "send.overflow") == 0 &&
+        line->level >= LOG_LEVEL_WARN)
+        overflows->warnings++;
+    overflows->log(overflows->runner, line);
+}
+
+TEST(an_overflow_is_a_warning_only_when_it_begins)
+{
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    struct overflows overflows = {.runner = &scene.server};
+
+    scene_prepare(&scene);
+    overflows.log = scene.server.config.on_log;
+    scene.server.config.on_log = count_overflows;
+    scene.server.config.context = &overflows;
+    scene.server.config.limits.connection_output = 1024 * 1024;
+    scene_begin(&scene);
+    arena_init(&arena);
+    frame.payload = 100000;
+    for (unsigned round = 1; round <= 2; round++) {
+        uint64_t frames = runner_count(&scene.server, "rpc.frames_out");
+
+        for (int i = 0; i < 100; i++)
+            ck_assert(raw_send_frame(scene.fd, &frame));
+        runner_await(&scene.server, "probe.echo", round * UINT64_C(100));
+        frames = runner_count(&scene.server, "rpc.frames_out") - frames;
+        ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"),
+                          round * 50);
+        ck_assert_uint_eq(overflows.warnings, round);
+        for (; frames > 0; frames--)
+            ck_assert_ptr_nonnull(raw_receive_frame(scene.fd, &arena));
+        while (runner_count(&scene.server, "rpc.output_held") > 0)
+            ;
+    }
+    arena_release(&arena);
+    scene_free(&scene);
+}
 
 TEST(a_reader_that_does_not_read_costs_bounded_memory)
 {
@@ -603,11 +983,22 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE_LIMIT(many_frames_in_one_piece_are_all_handled, 30),
       CASE(memory_grows_with_what_arrives_and_not_with_what_is_claimed),
       CASE(unfinished_frames_over_the_input_limit_close_the_connection),
+      CASE(a_frame_that_does_not_grow_closes_the_connection),
+      CASE(a_frame_that_is_never_finished_closes_the_connection),
+      CASE(a_connection_between_two_frames_is_not_stalled),
+      CASE(the_frame_that_has_not_grown_for_longest_gives_way),
       CASE_LIMIT(impossible_stamps_are_refused, 30),
       CASE(a_stamp_that_claims_too_much_of_us_is_counted_and_ignored),
       CASE(a_frame_from_nowhere_is_refused),
       CASE(a_frame_for_another_life_is_dropped_and_no_more),
       CASE(the_newest_connection_of_an_address_gets_the_answers),
+      CASE(an_answer_to_a_claimed_address_never_dials),
+      CASE(an_answer_held_back_by_a_fault_does_not_dial_either),
+      CASE(a_request_goes_to_the_address_and_not_to_who_claims_it),
+      CASE(strangers_leave_input_to_those_whom_we_dialled),
+      CASE_LIMIT(the_largest_echo_is_answered_and_a_larger_one_refused, 30),
+      CASE(a_message_that_nobody_would_take_is_dropped_and_told),
+      CASE_LIMIT(an_overflow_is_a_warning_only_when_it_begins, 30),
       CASE_LIMIT(a_reader_that_does_not_read_costs_bounded_memory, 30),
       CASE_LIMIT(all_readers_together_cost_bounded_memory, 30),
       CASE_LIMIT(a_peer_that_goes_away_before_its_answers_does_no_harm, 30),

@@ -1631,8 +1631,95 @@ TEST(an_operation_of_a_session_from_the_future_does_no_harm)
     op.session = 9;
     op.seq = 1;
     forward_one(&group, &op);
+    op.session = 2; /* no such session */
+    forward_one(&group, &op);
     ck_assert_uint_eq(group_server(&group, B)->state.op, 1);
     ck_assert_uint_eq(group_server(&group, B)->state.sessions.count, 1);
+    ck_assert_uint_eq(group_events(&group, B, "forward.impossible"), 1);
+    group_release(&group);
+}
+
+/* An append that a primary would have refused is not stored by a backup. */
+TEST(an_append_past_the_limit_is_not_believed)
+{
+    struct server_config config = server_config_default();
+    struct group group;
+    struct bytes *octets = bytes_new_uninitialised(VALUE_LIMIT);
+    Pbkv__LogOp op = PBKV__LOG_OP__INIT;
+
+    memset(octets->data, 'x', octets->length);
+    group_make_pair(&group, &config);
+    group.unchecked = true;
+    op.kind = PBKV__KIND__KIND_APPEND;
+    op.session = open_session(&group, A, CLIENT);
+    op.status = PBKV__STATUS__OK;
+    op.value = message_bytes(octets);
+    for (op.seq = 1; op.seq <= 2; op.seq++)
+        forward_one(&group, &op);
+    ck_assert_uint_eq(group_events(&group, B, "forward.impossible"), 1);
+    ck_assert_uint_eq(group_server(&group, B)->state.kv.octets, VALUE_LIMIT);
+    bytes_release(octets);
+    group_release(&group);
+}
+
+/* ---- Waiting ---- */
+
+/* P4: a read waits for the operations that it shows, not for all. */
+TEST(a_read_waits_for_its_own_key_only)
+{
+    struct group group;
+    uint64_t session = pair_with_session(&group);
+
+    ask_put(&group, A, CLIENT, 2, session, 1, "old", "1");
+    group_pump(&group);
+    expect_status(&group, CLIENT, 2, PBKV__STATUS__OK);
+    ask_put(&group, A, CLIENT, 3, session, 2, "new", "2");
+    post_drop(&group.network, FORWARD);
+    ask_get(&group, A, OTHER_CLIENT, 4, "new");
+    ask_get(&group, A, OTHER_CLIENT, 5, "old");
+    group_pump(&group);
+    expect_value(&group, OTHER_CLIENT, 5, "1");
+    expect_silence(&group);
+    group_resend(&group, A);
+    group_pump(&group);
+    expect_status(&group, CLIENT, 3, PBKV__STATUS__OK);
+    expect_value(&group, OTHER_CLIENT, 4, "2");
+    group_release(&group);
+}
+
+/* P6: a retry of an opening that waits does not open one more. */
+TEST(an_opening_that_waits_is_not_repeated)
+{
+    struct group group;
+
+    pair_with_session(&group);
+    ask_open(&group, A, OTHER_CLIENT, 7);
+    ask_open(&group, A, OTHER_CLIENT, 7);
+    ck_assert_uint_eq(group_server(&group, A)->state.sessions.count, 2);
+    group_pump(&group);
+    expect_opened(&group, OTHER_CLIENT, 7);
+    expect_silence(&group);
+    group_release(&group);
+}
+
+/* P5: as long as nothing comes back, a primary asks rarer and rarer, and one
+ * Forward at a time. */
+TEST(resends_grow_rarer_until_something_moves)
+{
+    struct group group;
+    uint64_t session = pair_with_session(&group);
+
+    put_many(&group, session, 1, 30);
+    post_drop_all(&group.network);
+    for (unsigned i = 1; i <= 8; i++) {
+        group_resend(&group, A);
+        ck_assert_uint_eq(group_server(&group, A)->patience, i < 5 ? i : 5);
+        ck_assert_uint_eq(post_drop(&group.network, FORWARD), 1);
+    }
+    group_resend(&group, A);
+    group_pump(&group);
+    ck_assert_uint_eq(group_server(&group, A)->patience, 0);
+    expect_many(&group, 1, 30);
     group_release(&group);
 }
 
@@ -1767,4 +1854,8 @@ SUITE("server", CASE(the_only_server_of_view_one_serves),
       CASE(a_late_refusal_of_a_full_backup_does_not_count),
       CASE(an_operation_of_a_session_from_the_future_does_no_harm),
       CASE(a_forward_of_many_tiny_operations_can_be_decoded),
+      CASE(an_append_past_the_limit_is_not_believed),
+      CASE(a_read_waits_for_its_own_key_only),
+      CASE(an_opening_that_waits_is_not_repeated),
+      CASE(resends_grow_rarer_until_something_moves),
       CASE(a_forward_of_the_largest_operation_can_be_decoded))

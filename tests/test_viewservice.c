@@ -7,7 +7,8 @@
  * Peers have one-letter addresses, and a peer is written as in "a1": address a,
  * incarnation 1. A view is written as in "2 a1 b1", with "-" for nobody, so
  * that a test reads like the story that it tells. DEAD_PINGS is 3: a server
- * that has missed one cycle is forgiven, two make it silent, three dead.
+ * that has missed one cycle is forgiven, two make it silent, three dead. The
+ * end of a cycle never changes the view: in cycle() the pings come after it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -362,6 +363,7 @@ TEST(an_uninitialised_backup_is_never_promoted)
     cycles(&world, 10 * DEAD_PINGS, "b1", "c1", 2);
     expect_view(&world, "2 a1 b1");
     ping(&world, "a2", 0); /* not even when a1 is known to be dead */
+    ping(&world, "b1", 2);
     expect_view(&world, "2 a1 b1");
     end(&world);
 }
@@ -418,9 +420,11 @@ TEST(a_server_is_dead_after_exactly_the_configured_number_of_cycles)
     struct world world = begin_pair();
 
     cycles(&world, DEAD_PINGS - 1, "b1", NULL, 2);
+    ck_assert_uint_eq(missed_cycles_of(&world, "a1"), DEAD_PINGS - 1);
     expect_view(&world, "2 a1 b1");
     tick(&world);
     ck_assert_uint_eq(events(&world, "server.dead"), 1);
+    ping(&world, "b1", 2);
     expect_view(&world, "3 b1 -");
     end(&world);
 }
@@ -649,25 +653,41 @@ TEST(pings_in_a_steady_state_change_nothing)
 
 /* ---- V8: incarnations ---- */
 
-/* V8 */
-TEST(a_restarted_primary_is_replaced_at_once)
+/* View 2 with primary a1 and backup b1, acknowledged, then view 3, because a1
+ * has a next life. */
+static struct world begin_restarted(void)
 {
     struct world world = begin_pair();
 
     ping(&world, "a2", 0);
+    ping(&world, "b1", 2);
     expect_view(&world, "3 b1 a2");
+    return world;
+}
+
+/* V8, V5: no cycle has to end before */
+TEST(a_restarted_primary_is_replaced_at_the_backups_next_ping)
+{
+    struct world world = begin_pair();
+
+    ping(&world, "a2", 0);
     ck_assert_uint_eq(events(&world, "server.restarted"), 1);
+    expect_view(&world, "2 a1 b1");
+    expect_reply(&world, "a2", "2 a1 b1", 0);
+    ping(&world, "b1", 2);
     ck_assert_uint_eq(events(&world, "view.changed"), 1);
-    expect_reply(&world, "a2", "3 b1 a2", 0);
+    expect_reply(&world, "b1", "3 b1 a2", 0);
     end(&world);
 }
 
-/* V8 */
-TEST(a_restarted_backup_is_replaced_at_once)
+/* V8, V6 */
+TEST(a_restarted_backup_is_replaced_at_the_primarys_next_ping)
 {
     struct world world = begin_pair();
 
     ping(&world, "b2", 0);
+    expect_view(&world, "2 a1 b1");
+    ping(&world, "a1", 2);
     expect_view(&world, "3 a1 b2");
     end(&world);
 }
@@ -691,6 +711,7 @@ TEST(a_restarted_primary_cannot_acknowledge_for_the_old_one)
 
     ping(&world, "a2", 2);
     ck_assert_uint_eq(events(&world, "view.acknowledged"), 0);
+    ping(&world, "b1", 2);
     expect_view(&world, "2 a1 b1");
     end(&world);
 }
@@ -698,10 +719,8 @@ TEST(a_restarted_primary_cannot_acknowledge_for_the_old_one)
 /* V8 */
 TEST(a_late_ping_of_an_older_incarnation_changes_nothing)
 {
-    struct world world = begin_pair();
+    struct world world = begin_restarted();
 
-    ping(&world, "a2", 0);
-    ping(&world, "b1", 3);
     expect_refused_ping(&world, "a1", 2, "ping.superseded");
     expect_reply(&world, "a1", "3 b1 a2", 2);
     end(&world);
@@ -858,6 +877,69 @@ TEST(servers_that_fall_silent_one_after_the_other_keep_their_view)
     end(&world);
 }
 
+/* V9, V6: the primary dies before its count says so, the backup only could not
+ * be heard. */
+TEST(a_backup_that_returns_after_the_primary_crashed_goes_on)
+{
+    struct world world = begin_pair();
+
+    cycles(&world, DEAD_PINGS - 1, "a1", "c1", 2);
+    ping(&world, "c1", 2); /* a1 crashes here */
+    tick(&world);          /* b1 counts as dead, a1 still as heard */
+    ck_assert_uint_eq(missed_cycles_of(&world, "b1"), DEAD_PINGS);
+    ck_assert_uint_eq(missed_cycles_of(&world, "a1"), VIEW_SERVER_FORGIVEN);
+    cycles(&world, DEAD_PINGS, "c1", NULL, 2);
+    expect_view(&world, "2 a1 b1"); /* and not a1 c1 */
+    ping(&world, "b1", 2);
+    expect_view(&world, "3 b1 c1");
+    end(&world);
+}
+
+/* V9, V5: the mirror image; the backup dies before its count says so */
+TEST(a_primary_that_returns_after_the_backup_crashed_goes_on)
+{
+    struct world world = begin_pair();
+
+    cycles(&world, DEAD_PINGS - 1, "b1", "c1", 2);
+    ping(&world, "c1", 2); /* b1 crashes here */
+    tick(&world);          /* a1 counts as dead, b1 still as heard */
+    ck_assert_uint_eq(missed_cycles_of(&world, "a1"), DEAD_PINGS);
+    ck_assert_uint_eq(missed_cycles_of(&world, "b1"), VIEW_SERVER_FORGIVEN);
+    cycles(&world, DEAD_PINGS, "c1", NULL, 2);
+    expect_view(&world, "2 a1 b1"); /* and not b1 c1 */
+    ping(&world, "a1", 2);
+    expect_view(&world, "3 a1 c1");
+    end(&world);
+}
+
+/* V9, V3: nor is a new backup given up for a primary that may be gone */
+TEST(a_new_backup_stays_until_the_primary_itself_pings)
+{
+    struct world world = begin_transfer();
+
+    cycles(&world, DEAD_PINGS - 1, "a1", "c1", 1);
+    cycle(&world, "c1", NULL, 1); /* b1 counts as dead, a1 as heard */
+    expect_view(&world, "2 a1 b1");
+    ping(&world, "a1", 2);
+    expect_view(&world, "3 a1 c1");
+    end(&world);
+}
+
+/* V9, V4 */
+TEST(the_end_of_a_cycle_never_changes_the_view)
+{
+    struct world world = begin_pair();
+
+    ping(&world, "c1", 2);
+    for (int i = 0; i < 2 * DEAD_PINGS; i++) {
+        tick(&world);
+        ck_assert_uint_eq(effects_of_kind(&world, EFFECT_PERSIST), 0);
+        ck_assert_uint_eq(effects_of_kind(&world, EFFECT_SEND), 0);
+        expect_view(&world, "2 a1 b1");
+    }
+    end(&world);
+}
+
 /* V9 */
 TEST(a_lone_primary_keeps_its_view_while_it_is_away)
 {
@@ -897,14 +979,20 @@ TEST(a_ping_takes_the_newcomer_in_the_same_event)
     end(&world);
 }
 
-/* V10: both restart at once; each is judged by its own event. */
-TEST(two_restarts_are_two_events)
+/* V10, V2: both restart, and nobody is left who has the state. */
+TEST(when_both_restart_the_view_stays)
 {
     struct world world = begin_pair();
 
     ping(&world, "a2", 0);
-    expect_view(&world, "3 b1 a2");
     ping(&world, "b2", 0);
+    cycles(&world, 10 * DEAD_PINGS, "a2", "b2", 2);
+    expect_view(&world, "2 a1 b1");
+    end(&world);
+
+    world = begin_restarted();
+    ping(&world, "b2", 0);
+    ping(&world, "a2", 3);
     expect_view(&world, "3 b1 a2"); /* V3: a2 has no state */
     end(&world);
 }
@@ -945,14 +1033,15 @@ TEST(an_acknowledgement_is_on_disk_before_the_reply)
     end(&world);
 }
 
-/* V11: a change at the end of a cycle is stored too. */
-TEST(a_view_that_a_cycle_changes_is_on_disk)
+/* V11: a change of primary is stored too. */
+TEST(a_view_with_another_primary_is_on_disk)
 {
     struct world world = begin_pair();
     struct view_record record;
 
-    cycles(&world, DEAD_PINGS - 1, "b1", NULL, 2);
-    tick(&world);
+    cycles(&world, DEAD_PINGS, "b1", NULL, 2);
+    ck_assert_uint_lt(first_effect(&world, EFFECT_PERSIST),
+                      first_effect(&world, EFFECT_SEND));
     record = persisted(&world);
     expect_same_view(&record.view, "3 b1 -");
     ck_assert_uint_eq(record.acknowledged, 2);
@@ -1003,6 +1092,7 @@ TEST(a_restarted_view_service_remembers_the_incarnations)
     expect_refused_ping(&world, "a2", 5, "ping.superseded");
     expect_reply(&world, "a2", "5 a3 b4", 3);
     ping(&world, "b5", 0);
+    ping(&world, "a3", 5);
     expect_view(&world, "6 a3 b5");
     end(&world);
 }
@@ -1010,11 +1100,9 @@ TEST(a_restarted_view_service_remembers_the_incarnations)
 /* V11: at every step, what is on disk is what a restart begins with. */
 TEST(a_crash_after_any_event_loses_nothing)
 {
-    struct world world = begin_pair();
-    struct view_record record;
+    struct world world = begin_restarted();
+    struct view_record record = persisted(&world);
 
-    ping(&world, "a2", 0);
-    record = persisted(&world);
     end(&world);
     world = begin_from(&record);
     expect_view(&world, "3 b1 a2");
@@ -1049,12 +1137,11 @@ TEST(anybody_may_ask_for_the_view)
 /* V8 */
 TEST(a_superseded_server_that_asks_for_the_view_is_told)
 {
-    struct world world = begin_pair();
+    struct world world = begin_restarted();
     Pbkv__GetView get_view = PBKV__GET_VIEW__INIT;
     Pbkv__Body body = PBKV__BODY__INIT;
     struct peer old = peer_of("a1");
 
-    ping(&world, "a2", 0);
     body.kind_case = PBKV__BODY__KIND_GET_VIEW;
     body.get_view = &get_view;
     deliver(&world, &old, &body);
@@ -1128,6 +1215,7 @@ TEST(a_step_of_a_clone_leaves_the_original_untouched)
 
     env_init(&copy.env);
     ping(&copy, "a2", 0);
+    ping(&copy, "b1", 2);
     ticks(&copy, DEAD_PINGS);
     expect_view(&copy, "3 b1 a2");
     after = node_digest(world.node);
@@ -1196,9 +1284,15 @@ static void expect_by_the_rules(const struct view *now,
     ck_assert(facts->acknowledged ||
               (same_primary && peer_is_present(&now->backup) &&
                facts->backup == SERVER_DEAD)); /* V3 */
-    ck_assert(same_primary ? facts->primary == SERVER_HEARD
-                           : facts->primary == SERVER_DEAD);  /* V5 */
-    ck_assert(same_primary || facts->backup == SERVER_HEARD); /* V9 */
+    if (!same_primary) {
+        ck_assert_int_eq(facts->primary, SERVER_DEAD);   /* V5 */
+        ck_assert_int_eq(facts->backup, SERVER_PINGING); /* V5, V9 */
+    } else if (peer_is_present(&now->backup)) {
+        ck_assert_int_eq(facts->backup, SERVER_DEAD);     /* V6 */
+        ck_assert_int_eq(facts->primary, SERVER_PINGING); /* V6, V9 */
+    } else {
+        ck_assert_int_ge(facts->primary, SERVER_HEARD); /* V6 */
+    }
     ck_assert(
         !(same_primary && peer_equal(&next->backup, &now->backup))); /* V7 */
     ck_assert(peer_equal(&next->backup, &facts->idle)); /* V5, V6 */
@@ -1210,21 +1304,26 @@ TEST(every_decision_follows_the_rules)
     int changes = 0;
 
     for (unsigned bits = 0; bits < 8; bits++) {
-        for (int pair = 0; pair < 9; pair++) {
+        for (int pair = 0; pair < 16; pair++) {
             struct view now = view_of(bits & 1 ? "7 a1 b1" : "7 a1 -");
             struct view_facts facts = {
                 .acknowledged = bits & 2,
-                .primary = (enum liveness)(pair / 3),
-                .backup = bits & 1 ? (enum liveness)(pair % 3) : SERVER_DEAD,
+                .primary = (enum liveness)(pair / 4),
+                .backup = bits & 1 ? (enum liveness)(pair % 4) : SERVER_DEAD,
                 .idle = peer_of(bits & 4 ? "c1" : "-"),
             };
-            struct view next = view_server_next_view(&now, &facts);
+            struct view next;
+            if (facts.primary == SERVER_PINGING &&
+                facts.backup == SERVER_PINGING)
+                continue; /* an event is one server's */
+            next = view_server_next_view(&now, &facts);
             expect_by_the_rules(&now, &facts, &next);
             changes += !view_equal(&now, &next);
         }
     }
-    /* Dead backup: 4. Dead primary: 2. No backup: 1, met 3 times. */
-    ck_assert_int_eq(changes, 4 + 2 + 3);
+    /* Dead backup: 4. Dead primary: 2. No backup, and a primary that is heard
+     * or pings: 2, each met 4 times. */
+    ck_assert_int_eq(changes, 4 + 2 + 8);
 }
 
 /* ---- The state file ---- */
@@ -1469,6 +1568,7 @@ struct walker {
     uint64_t incarnation[WALK_SERVERS];
     bool is_up[WALK_SERVERS];
     uint64_t acknowledged; /* newest number that its primary has pinged */
+    struct peer pinger;    /* who pings in this event, if it is a ping */
     size_t changes;
 };
 
@@ -1499,6 +1599,7 @@ static void walk_ping(struct walker *walker, size_t server)
     }
     if (number == view->number && peer_equal(&peer, &view->primary))
         walker->acknowledged = number;
+    walker->pinger = peer;
     ping_from(&walker->world, &peer, number);
 }
 
@@ -1522,6 +1623,7 @@ static void walk_step(struct walker *walker)
     size_t server = (size_t)draw(walker->random, WALK_SERVERS);
 
     env_clear(&walker->world.env);
+    walker->pinger = (struct peer){0};
     switch (draw(walker->random, 100)) {
     case 0: walker->is_up[server] = false; break;
     case 1: walker->is_up[server] = true; break;
@@ -1568,7 +1670,10 @@ static void expect_lawful(struct walker *walker, const struct view *before)
               (same_primary && peer_is_present(&before->backup))); /* V3 */
     ck_assert(!same_primary ||
               !peer_equal(&after->backup, &before->backup)); /* V7 */
-    ck_assert(is_heard(vs, &after->primary));                /* V9 */
+    ck_assert(peer_is_present(&walker->pinger));             /* V4 */
+    ck_assert(!peer_is_present(&before->backup) ||
+              peer_equal(&after->primary, &walker->pinger)); /* V5, V6, V9 */
+    ck_assert(is_heard(vs, &after->primary));                /* V6 */
     ck_assert(!peer_is_present(&after->backup) ||
               is_heard(vs, &after->backup)); /* V7 */
     on_disk = persisted(&walker->world);
@@ -1638,8 +1743,8 @@ SUITE("viewservice",
       CASE(an_idle_server_that_missed_one_cycle_is_chosen),
       CASE(a_dead_idle_server_is_forgotten),
       CASE(pings_in_a_steady_state_change_nothing),
-      CASE(a_restarted_primary_is_replaced_at_once),
-      CASE(a_restarted_backup_is_replaced_at_once),
+      CASE(a_restarted_primary_is_replaced_at_the_backups_next_ping),
+      CASE(a_restarted_backup_is_replaced_at_the_primarys_next_ping),
       CASE(a_restarted_primary_without_a_backup_is_not_primary_any_more),
       CASE(a_restarted_primary_cannot_acknowledge_for_the_old_one),
       CASE(a_late_ping_of_an_older_incarnation_changes_nothing),
@@ -1654,13 +1759,17 @@ SUITE("viewservice",
       CASE(when_both_were_silent_and_the_primary_returns_it_goes_on),
       CASE(when_both_were_silent_and_the_backup_returns_it_goes_on),
       CASE(servers_that_fall_silent_one_after_the_other_keep_their_view),
+      CASE(a_backup_that_returns_after_the_primary_crashed_goes_on),
+      CASE(a_primary_that_returns_after_the_backup_crashed_goes_on),
+      CASE(a_new_backup_stays_until_the_primary_itself_pings),
+      CASE(the_end_of_a_cycle_never_changes_the_view),
       CASE(a_lone_primary_keeps_its_view_while_it_is_away),
       CASE(a_returning_primary_changes_the_view_once),
       CASE(a_ping_takes_the_newcomer_in_the_same_event),
-      CASE(two_restarts_are_two_events),
+      CASE(when_both_restart_the_view_stays),
       CASE(a_view_is_on_disk_before_anyone_is_told),
       CASE(an_acknowledgement_is_on_disk_before_the_reply),
-      CASE(a_view_that_a_cycle_changes_is_on_disk),
+      CASE(a_view_with_another_primary_is_on_disk),
       CASE(a_restarted_view_service_goes_on_with_its_view),
       CASE(a_restarted_view_service_still_waits_for_the_acknowledgement),
       CASE(a_restarted_view_service_remembers_the_incarnations),
