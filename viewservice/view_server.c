@@ -7,6 +7,12 @@
  * so a pause of the judge kills nobody. Counts stop at dead_pings, so that the
  * states of a view server are finitely many for the explorer.
  *
+ * The end of a cycle only counts and never changes the view. A server of the
+ * view is given up only in the event in which the other one pings. A count is
+ * no proof of life: a server that pinged a cycle ago may have crashed since,
+ * and a view that keeps only that one would shut out the other one, which may
+ * hold the state and return (rules V5, V6 and V9).
+ *
  * A server is told apart by its peer, address and incarnation (rule V8). A view
  * can name a peer whose address now has a newer incarnation in the table: that
  * peer is SERVER_DEAD, and the newer one is an idle server like any other.
@@ -67,16 +73,18 @@ struct view view_server_next_view(const struct view *view,
     bool has_idle = peer_is_present(&facts->idle);
     bool has_backup = peer_is_present(&view->backup);
     bool backup_dead = has_backup && facts->backup == SERVER_DEAD;
-    bool backup_heard = has_backup && facts->backup == SERVER_HEARD;
+    bool backup_pings = has_backup && facts->backup == SERVER_PINGING;
     bool primary_dead = facts->primary == SERVER_DEAD;
-    bool primary_heard = facts->primary == SERVER_HEARD;
+    bool primary_pings = facts->primary == SERVER_PINGING;
+    bool primary_heard = primary_pings || facts->primary == SERVER_HEARD;
 
     assert(peer_is_present(&view->primary) == (view->number > 0));
+    assert(!primary_pings || !backup_pings);
     if (view->number == 0)
         return first_view(view, &facts->idle); /* V1 */
 
     /* V6, and the exception of V3: the primary stays, acknowledged or not. */
-    if (primary_heard && backup_dead)
+    if (primary_pings && backup_dead)
         return successor(view, &view->primary, &facts->idle);
 
     /* V3 */
@@ -84,7 +92,7 @@ struct view view_server_next_view(const struct view *view,
         return *view;
 
     /* V5, and V2: nobody but the backup follows. */
-    if (primary_dead && backup_heard)
+    if (primary_dead && backup_pings)
         return successor(view, &view->backup, &facts->idle);
 
     /* V6 */
@@ -120,14 +128,16 @@ static enum liveness server_liveness(const struct view_server *vs,
 }
 
 static enum liveness peer_liveness(const struct view_server *vs,
-                                   const struct peer *peer)
+                                   const struct peer *peer,
+                                   const struct peer *pinger)
 {
     const struct server_seen *seen = find_server(vs, &peer->address);
 
     assert(seen == NULL || peer->incarnation <= seen->peer.incarnation);
     if (seen == NULL || !peer_equal(&seen->peer, peer)) /* V8: superseded */
         return SERVER_DEAD;
-    return server_liveness(vs, seen);
+    return peer_equal(peer, pinger) ? SERVER_PINGING
+                                    : server_liveness(vs, seen);
 }
 
 /* Returns whether an address is that of a server in the view. */
@@ -157,15 +167,17 @@ static struct peer choose_idle(const struct view_server *vs)
     return (struct peer){0};
 }
 
-static struct view_facts gather_facts(const struct view_server *vs)
+/* Returns the facts in the event in which the pinger, if present, pings. */
+static struct view_facts gather_facts(const struct view_server *vs,
+                                      const struct peer *pinger)
 {
     const struct view_record *record = &vs->record;
 
     assert(record->acknowledged <= record->view.number);
     return (struct view_facts){
         .acknowledged = record->acknowledged == record->view.number,
-        .primary = peer_liveness(vs, &record->view.primary),
-        .backup = peer_liveness(vs, &record->view.backup),
+        .primary = peer_liveness(vs, &record->view.primary, pinger),
+        .backup = peer_liveness(vs, &record->view.backup, pinger),
         .idle = choose_idle(vs),
     };
 }
@@ -283,11 +295,12 @@ static void change_view(struct view_server *vs, struct env *env,
     log_view(next, env, "view.changed");
 }
 
-/* The end of every event that tells something about servers: one decision and
- * at most one change (V10). */
-static void reconsider_view(struct view_server *vs, struct env *env)
+/* What every ping that counts leads to: one decision and at most one change
+ * (V10). */
+static void reconsider_view(struct view_server *vs, struct env *env,
+                            const struct peer *pinger)
 {
-    struct view_facts facts = gather_facts(vs);
+    struct view_facts facts = gather_facts(vs, pinger);
     struct view next = view_server_next_view(&vs->record.view, &facts);
 
     assert(next.number >= vs->record.view.number);
@@ -394,7 +407,7 @@ static void on_ping(struct view_server *vs, struct env *env,
     seen->missed_cycles = 0; /* V4 */
     if (ping_acknowledges(&vs->record, from, view))
         acknowledge_view(vs, env);
-    reconsider_view(vs, env); /* V10: in the event that made it possible */
+    reconsider_view(vs, env, from); /* V10: in this event, not a later one */
     reply_view(vs, env, from);
 }
 
@@ -450,14 +463,14 @@ static void on_message(struct node *node, struct env *env,
         ignore_message(env, from, body->kind_case);
 }
 
-/* The end of a ping cycle. */
+/* The end of a ping cycle, which counts and decides nothing (V9). */
 static void on_timer(struct node *node, struct env *env, unsigned slot)
 {
     struct view_server *vs = view_server_of(node);
 
     assert(slot == VIEW_SERVER_TIMER);
     count_missed_cycles(vs, env);
-    reconsider_view(vs, env);
+    forget_dead_servers(vs);
     env_set_timer(env, VIEW_SERVER_TIMER, vs->config.ping_ms,
                   vs->config.ping_ms);
 }
@@ -520,9 +533,10 @@ static void check_server(const struct view_server *vs,
 
 static void view_server_check(const struct node *node)
 {
+    static const struct peer nobody;
     const struct view_server *vs = const_view_server_of(node);
     const struct view *view = &vs->record.view;
-    struct view_facts facts = gather_facts(vs);
+    struct view_facts facts = gather_facts(vs, &nobody);
     struct view next = view_server_next_view(view, &facts);
 
     assert(view_record_is_possible(&vs->record));

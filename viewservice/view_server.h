@@ -4,10 +4,11 @@
  * decides who is primary and who is backup (rules V1 to V11).
  *
  * It is a function of its state and one event, like every role (node/node.h).
- * Three events matter: a Ping, a GetView and the end of a ping cycle. Each goes
- * the same way: note what the event tells about servers, acknowledge the view
- * if it does, decide once whether the view changes, answer. All judgement is in
- * one pure function, view_server_next_view, which reads as a table.
+ * Three events matter: a Ping, a GetView and the end of a ping cycle. Only a
+ * ping can change the view. It goes this way: note what it tells about servers,
+ * acknowledge the view if it does, decide once whether the view changes,
+ * answer. All judgement is in one pure function, view_server_next_view, which
+ * reads as a table. The end of a cycle only counts (rule V4).
  *
  * The view service itself is one process. While it is away the servers go on in
  * the view they have; when it returns it reads its record (rule V11) and goes
@@ -59,12 +60,13 @@ struct view_server {
  * the ends of ping cycles since its last ping. One is no sign of anything, as
  * every cycle ends between two pings; pings that drift against the cycles, or
  * one that is lost, make it two. So dead_pings of 3 or more suit a real
- * network.
+ * network. Only the event of a server's own ping proves that it is there.
  */
 enum liveness {
-    SERVER_DEAD,   /* dead_pings or more, or superseded, or never heard of */
-    SERVER_SILENT, /* more than the forgiven number, but not dead yet */
-    SERVER_HEARD,  /* at most the forgiven number */
+    SERVER_DEAD,    /* dead_pings or more, or superseded, or never heard of */
+    SERVER_SILENT,  /* more than the forgiven number, but not dead yet */
+    SERVER_HEARD,   /* at most the forgiven number */
+    SERVER_PINGING, /* this very event is its ping */
 };
 
 /* All that a change of view depends on, besides the view. */
@@ -77,8 +79,10 @@ struct view_facts {
 
 /*
  * Returns the view that follows in this situation, or the same view when
- * nothing changes. Rules V1 to V3, V5 to V7 and V9; a pure function. Everybody
- * in a view that it returns as new is SERVER_HEARD: the rest would be a guess.
+ * nothing changes. Rules V1 to V3, V5 to V7 and V9; a pure function. A server
+ * of the view is dropped or replaced only when the other one is SERVER_PINGING;
+ * an empty slot is filled when the primary is at least SERVER_HEARD. At most
+ * one of the two is SERVER_PINGING, as an event is one server's.
  */
 struct view view_server_next_view(const struct view *view,
                                   const struct view_facts *facts);
