@@ -236,6 +236,13 @@ $(B)/pbkv.pc: client/pbkv.pc.in $(CONFIG)
 IN_TREE = PBKV_BUILD='$(CURDIR)/$(B)' PBKV_TREE='$(CURDIR)' \
           PBKV_MODE='$(MODE)' CC='$(CC)' MAKE='$(MAKE)'
 
+ifneq ($(filter test,$(GOALS)),)
+UNKNOWN_TESTS := $(filter-out $(notdir $(SUITES) $(SCRIPTS:.sh=)),$(TESTS))
+ifneq ($(UNKNOWN_TESTS),)
+$(error there is no test called $(UNKNOWN_TESTS))
+endif
+endif
+
 .PHONY: test demo deps
 test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 	@$(IN_TREE) tests/run.sh $(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))
@@ -245,6 +252,16 @@ demo: deps all $(DEMO) ## kill servers during a load; DIR=path, INPUT=file.tsv
 
 deps: ## find the tools and libraries; install what is missing
 	@CC='$(CC)' .ci/deps $(DEPS)
+
+# A library that was put in its place for good has to be made known.
+LDCONFIG = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ] && \
+           command -v ldconfig >/dev/null; then ldconfig; fi
+# Folders that install makes, inner ones first. Those that a system has anyway
+# stay there.
+OWN_FOLDERS = $(LIBDIR)/pkgconfig $(MANDIR)/man1 $(MANDIR)/man3 \
+              $(if $(DESTDIR)$(filter-out /usr /usr/local,$(PREFIX)),\
+              $(BINDIR) $(LIBDIR) $(INCLUDEDIR) $(MANDIR) $(PREFIX)/share \
+              $(PREFIX))
 
 .PHONY: install uninstall
 INSTALL ?= install
@@ -265,6 +282,7 @@ install: all ## install under PREFIX (/usr/local); DESTDIR is put before it
 	$(INSTALL) -m 644 $(addprefix docs/man/,$(INSTALLED_MAN1)) \
 	    '$(DESTDIR)$(MANDIR)/man1'
 	$(INSTALL) -m 644 docs/man/pbkv.3 '$(DESTDIR)$(MANDIR)/man3'
+	@$(LDCONFIG)
 
 uninstall: ## remove exactly what install put there
 	rm -f $(foreach p,$(INSTALLED_PROGRAMS),'$(DESTDIR)$(BINDIR)/$(p)') \
@@ -273,6 +291,10 @@ uninstall: ## remove exactly what install put there
 	    '$(DESTDIR)$(INCLUDEDIR)/pbkv.h' \
 	    $(foreach m,$(INSTALLED_MAN1),'$(DESTDIR)$(MANDIR)/man1/$(m)') \
 	    '$(DESTDIR)$(MANDIR)/man3/pbkv.3'
+	@for folder in $(foreach f,$(OWN_FOLDERS),'$(DESTDIR)$(f)'); do \
+	    [ ! -d "$$folder" ] || [ -h "$$folder" ] || \
+	        rmdir --ignore-fail-on-non-empty "$$folder"; done
+	@$(LDCONFIG)
 
 # ---- Keeping it clean -----------------------------------------------------
 
@@ -294,6 +316,10 @@ else
 purity:
 	@$(MAKE) --no-print-directory MODE=debug purity
 endif
+
+.PHONY: mutants
+mutants: $(B)/sim $(B)/tests/test_scenarios ## break the roles: is it noticed?
+	@$(IN_TREE) tests/mutants.sh
 
 .PHONY: check-build clean help
 check-build: all suites ## check that a second make does nothing, and the like

@@ -74,6 +74,11 @@ struct tool {
 
 #define TOOL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Checks an address of the command line, which `where` names. Returns
+ * PROGRAM_GO_ON, or after a message the status to exit with. */
+int tool_check_address(const struct program *program, const char *where,
+                       const char *text);
+
 /* Reads a command's flags and operands. Returns PROGRAM_GO_ON with the index of
  * the first operand in *operand, or the status to exit with. */
 int tool_begin(struct tool *tool, const struct program *program, int argc,
@@ -90,9 +95,15 @@ int tool_open(struct tool *tool, uint32_t sessions);
 /* Returns the exit status for the end of a call. */
 int tool_exit_of(enum pbkv_status status);
 
-/* Says on standard error how a call ended and returns the exit status for it;
- * PBKV_OK is said by saying nothing. */
-int tool_conclude(struct tool *tool, enum pbkv_status status);
+/* Say on standard error how a call ended and return the exit status for it;
+ * PBKV_OK is said by saying nothing. After PBKV_TIMEOUT they ask the view
+ * service, for half a second, who it is that does not answer. _update is for
+ * calls that may have taken effect, _read for those that change nothing; _asked
+ * is for calls to the process at an address. Only in the main thread. */
+int tool_conclude_update(struct tool *tool, enum pbkv_status status);
+int tool_conclude_read(struct tool *tool, enum pbkv_status status);
+int tool_conclude_asked(struct tool *tool, enum pbkv_status status,
+                        const char *address);
 
 /* Writes one line to standard error: "pbkv put: …". Only in the main thread. */
 void tool_say(struct tool *tool, const char *format, ...)

@@ -130,7 +130,7 @@ static int scan(struct dump *dump)
     result = pbkv_scan(tool->store, 0, on_entry, dump);
     tool_progress_end(&tool->progress);
     if (result != PBKV_OK)
-        return tool_conclude(tool, result);
+        return tool_conclude_read(tool, result);
     if (dump->error != 0 && dump->error != -EPIPE)
         tool_say(tool, "cannot write: %s", strerror(-dump->error));
     if (dump->error != 0 || dump->refused > 0 || tool_stop_wanted(tool->stop))

@@ -23,8 +23,9 @@
 
 enum {
     IN_FLIGHT_DEFAULT = 64,
-    WAIT_MS = 100, /* between looks at progress and signals */
-    AGAIN_MS = 10, /* pause when somebody is overloaded */
+    WAIT_MS = 100,  /* between looks at progress and signals */
+    NAMED_MAX = 10, /* of what is refused */
+    AGAIN_MS = 10,  /* pause when somebody is overloaded */
 };
 
 /* What a command line asks for. */
@@ -63,6 +64,14 @@ static void report(struct job *job, const char *what, const struct item *item)
     putchar('\n');
 }
 
+/* Counts something that is refused, and names it if it is among the first. */
+static void refuse(struct job *job, const void *name, size_t length,
+                   const char *reason)
+{
+    if (job->refused++ < NAMED_MAX)
+        tool_say_refused(job->tool, name, length, reason);
+}
+
 static void count_answer(struct job *job, const struct flight *flight)
 {
     const struct item *item = &flight->item;
@@ -90,14 +99,14 @@ static void count_failure(struct job *job, const struct flight *flight)
     const struct item *item = &flight->item;
 
     if (tool_exit_of(flight->status) == TOOL_UNAVAILABLE) {
-        if (job->unknown++ == 0)
-            tool_conclude(job->tool, flight->status);
+        if (job->unknown++ == 0 && job->kind == FLIGHT_PUT)
+            tool_conclude_update(job->tool, flight->status);
+        else if (job->unknown == 1)
+            tool_conclude_read(job->tool, flight->status);
         give_up(job);
         return;
     }
-    job->refused++;
-    tool_say_refused(job->tool, item->key, item->key_length,
-                     pbkv_status_text(flight->status));
+    refuse(job, item->key, item->key_length, pbkv_status_text(flight->status));
 }
 
 static bool can_start_again(const struct job *job, enum pbkv_status status)
@@ -136,10 +145,9 @@ static void take_next(struct job *job)
         switch (source_next(job->source, &job->next)) {
         case SOURCE_ITEM: break;
         case SOURCE_REFUSED:
-            job->refused++;
-            tool_say_refused(job->tool, source_name(job->source),
-                             strlen(source_name(job->source)),
-                             source_reason(job->source));
+            refuse(job, source_name(job->source),
+                   strlen(source_name(job->source)),
+                   source_reason(job->source));
             break;
         case SOURCE_END: job->ended = true; break;
         }
@@ -230,6 +238,8 @@ static int run_with_source(struct job *job, uint32_t in_flight)
     pbkv_close(tool->store);
     tool->store = NULL;
     job->unknown += flights_busy(job->flights);
+    if (job->refused > NAMED_MAX)
+        tool_say(tool, "refused %" PRIu64 " more", job->refused - NAMED_MAX);
     if (!tool->quiet)
         print_summary(job);
     flights_free(job->flights);
@@ -287,9 +297,10 @@ int tool_load(struct tool *tool, int argc, char **argv)
         "In TSV, \\t \\n \\\\ and \\xNN stand for octets; of lines with the\n"
         "same key the last one counts.\n"
         "\n"
-        "Goes on over failovers; the deadline is that of each key. Whatever\n"
-        "cannot be stored is named. Exit status 1 when something was refused,\n"
-        "3 when there was no answer; to load again is safe.",
+        "Goes on over failovers; the deadline is that of each key. What\n"
+        "cannot be stored is counted, and the first ten are named. Exit\n"
+        "status 1 when something was refused, 3 when there was no answer; to\n"
+        "load again is safe.",
         argc, argv);
 }
 

@@ -119,21 +119,21 @@ static void print_answer(const struct probe *probe, int width)
     if (about->transfer_total > 0)
         snprintf(transfer, sizeof(transfer), "%" PRIu64 "/%" PRIu64,
                  about->transfer_items, about->transfer_total);
-    printf("%-*s %-8s %5" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64
+    printf("%-8s %-*s %-8s %5" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64
            " %12" PRIu64 " %8" PRIu64 " %-16.16s %-12s %6" PRIu64 " %" PRIu64
            "\n",
-           width, probe->seen->peer.address, about->role, about->view.number,
-           about->applied, about->committed, about->keys, about->bytes,
-           about->sessions, digest_text(about, digest), transfer,
+           about->name, width, probe->seen->peer.address, about->role,
+           about->view.number, about->applied, about->committed, about->keys,
+           about->bytes, about->sessions, digest_text(about, digest), transfer,
            probe->seen->missed_cycles, about->incarnation);
 }
 
 static void print_silent(const struct probe *probe, int width)
 {
-    printf("%-*s %-8s %5" PRIu64 " %10s %10s %8s %12s %8s %-16s %-12s "
+    printf("%-8s %-*s %-8s %5" PRIu64 " %10s %10s %8s %12s %8s %-16s %-12s "
            "%6" PRIu64 " %" PRIu64 "\n",
-           width, probe->seen->peer.address, "silent", probe->seen->view, "-",
-           "-", "-", "-", "-", "-", "-", probe->seen->missed_cycles,
+           "-", width, probe->seen->peer.address, "silent", probe->seen->view,
+           "-", "-", "-", "-", "-", "-", "-", probe->seen->missed_cycles,
            probe->seen->peer.incarnation);
 }
 
@@ -149,9 +149,9 @@ static void print_survey(const struct survey *survey)
     printf("service  %s incarnation %" PRIu64 "\n", survey->address,
            survey->service->incarnation);
     print_view(&survey->service->view);
-    printf("\n%-*s %-8s %5s %10s %10s %8s %12s %8s %-16s %-12s %6s %s\n", width,
-           "server", "role", "view", "op", "committed", "keys", "bytes",
-           "sessions", "digest", "transfer", "missed", "incarnation");
+    printf("\n%-8s %-*s %-8s %5s %10s %10s %8s %12s %8s %-16s %-12s %6s %s\n",
+           "name", width, "server", "role", "view", "op", "committed", "keys",
+           "bytes", "sessions", "digest", "transfer", "missed", "incarnation");
     for (size_t i = 0; i < survey->count; i++) {
         if (survey->probes[i].answer)
             print_answer(&survey->probes[i], width);
@@ -270,6 +270,32 @@ static void write_survey(const struct survey *survey)
 
 /* ---- Commands ----------------------------------------------------------- */
 
+/* Returns whether what answered at the view service's address is one; if not,
+ * says so. */
+static bool is_view_service(struct tool *tool,
+                            const struct pbkv_inspection *about)
+{
+    if (strcmp(about->role, "view service") == 0)
+        return true;
+    tool_say(tool, "%s is not a view service but a server (%s)",
+             tool->view_service, about->role);
+    return false;
+}
+
+/* Says why there was no view before the deadline. Returns the exit status. */
+static int explain_no_view(struct tool *tool)
+{
+    struct pbkv_inspection *about;
+    bool is_another = pbkv_inspect(tool->store, tool->view_service, PATIENCE_MS,
+                                   &about) == PBKV_OK &&
+                      !is_view_service(tool, about);
+
+    pbkv_inspection_free(about);
+    if (is_another)
+        return TOOL_NEGATIVE;
+    return tool_conclude_asked(tool, PBKV_TIMEOUT, tool->view_service);
+}
+
 int tool_view(struct tool *tool, int argc, char **argv)
 {
     bool json = false;
@@ -295,8 +321,10 @@ int tool_view(struct tool *tool, int argc, char **argv)
     if (status != TOOL_OK)
         return status;
     result = pbkv_view(tool->store, 0, &view);
+    if (result == PBKV_TIMEOUT)
+        return explain_no_view(tool);
     if (result != PBKV_OK)
-        return tool_conclude(tool, result);
+        return tool_conclude_read(tool, result);
     if (json) {
         write_view(&view);
         putchar('\n');
@@ -320,9 +348,10 @@ int tool_status(struct tool *tool, int argc, char **argv)
         "",
         "Asks the view service which servers it has seen, and each of them\n"
         "how it is. Servers that do not answer within a second are 'silent'.\n"
-        "missed counts the ping cycles since the last ping. Exit status 3 "
+        "missed counts the ping cycles since the last ping. Exit status 1 "
         "when\n"
-        "the view service does not answer.",
+        "a server is at the address of the view service, 3 when nobody answers "
+        "there.",
         options,
         TOOL_COUNT(options),
         0,
@@ -338,7 +367,11 @@ int tool_status(struct tool *tool, int argc, char **argv)
     survey.address = tool->view_service;
     result = pbkv_inspect(tool->store, survey.address, 0, &survey.service);
     if (result != PBKV_OK)
-        return tool_conclude(tool, result);
+        return tool_conclude_asked(tool, result, survey.address);
+    if (!is_view_service(tool, survey.service)) {
+        survey_release(&survey);
+        return TOOL_NEGATIVE;
+    }
     ask_all(&survey, tool);
     if (json)
         write_survey(&survey);

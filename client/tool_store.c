@@ -7,11 +7,15 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "client/tool.h"
 #include "client/tool_tsv.h"
+#include "rpc/address.h"
+
+enum { PROBE_MS = 500 /* to find out who is silent */ };
 
 uint64_t tool_now_ns(void)
 {
@@ -70,6 +74,18 @@ static void move_flags(const struct program *program, int argc, char **argv,
     }
 }
 
+int tool_check_address(const struct program *program, const char *where,
+                       const char *text)
+{
+    struct address address;
+
+    if (address_init(&address, text, strlen(text)) < 0 ||
+        !address_is_dialable(&address))
+        return program_refuse(program, "%s: '%s' is not an address", where,
+                              text);
+    return PROGRAM_GO_ON;
+}
+
 int tool_begin(struct tool *tool, const struct program *program, int argc,
                char **argv, int *operand)
 {
@@ -89,7 +105,10 @@ int tool_begin(struct tool *tool, const struct program *program, int argc,
     if (!tool->view_service || tool->view_service[0] == '\0')
         return program_refuse(program, "--view ADDR is missing, and PBKV_VIEW "
                                        "is not set");
-    return PROGRAM_GO_ON;
+    return tool_check_address(
+        program,
+        tool->view_service == getenv("PBKV_VIEW") ? "PBKV_VIEW" : "--view",
+        tool->view_service);
 }
 
 /* ---- The handle --------------------------------------------------------- */
@@ -105,8 +124,7 @@ static void write_log_line(void *context, const struct pbkv_log_line *line)
         fprintf(stderr, "%s: %s\n", tool->name, line->detail);
         return;
     }
-    fprintf(stderr,
-            "%s%s: %s %s view %" PRIu64 " lamport %" PRIu64 " %s%s%s\n",
+    fprintf(stderr, "%s%s: %s %s view %" PRIu64 " lamport %" PRIu64 " %s%s%s\n",
             tool->progress.terminal ? "\r\033[K" : "", tool->name,
             levels[line->level], line->host, line->view, line->lamport,
             line->event, line->detail[0] ? " " : "", line->detail);
@@ -182,10 +200,63 @@ int tool_exit_of(enum pbkv_status status)
     return TOOL_NEGATIVE;
 }
 
-int tool_conclude(struct tool *tool, enum pbkv_status status)
+/* Says which server it is that gives no answer, of those behind a view service
+ * that answers. */
+static void say_silent_server(struct tool *tool,
+                              const struct pbkv_inspection *service,
+                              const char *rest)
 {
-    if (status != PBKV_OK)
+    const char *primary = service->view.primary.address;
+
+    if (strcmp(service->role, "view service") != 0)
+        tool_say(tool, "%s is not a view service but a server (%s)%s",
+                 tool->view_service, service->role, rest);
+    else if (primary[0] == '\0')
+        tool_say(tool, "no primary answers: the view service knows none yet%s",
+                 rest);
+    else
+        tool_say(tool, "no answer from the primary, %s, before the deadline%s",
+                 primary, rest);
+}
+
+/* Says who did not answer a call to the primary; rest is the end of the line.
+ */
+static void say_silent(struct tool *tool, const char *rest)
+{
+    struct pbkv_inspection *service;
+
+    if (pbkv_inspect(tool->store, tool->view_service, PROBE_MS, &service) ==
+        PBKV_OK)
+        say_silent_server(tool, service, rest);
+    else
+        tool_say(tool, "the view service at %s does not answer%s",
+                 tool->view_service, rest);
+    pbkv_inspection_free(service);
+}
+
+int tool_conclude_update(struct tool *tool, enum pbkv_status status)
+{
+    if (status == PBKV_TIMEOUT)
+        say_silent(tool, "; the outcome is unknown");
+    else if (status != PBKV_OK)
         tool_say(tool, "%s", pbkv_status_text(status));
+    return tool_exit_of(status);
+}
+
+int tool_conclude_read(struct tool *tool, enum pbkv_status status)
+{
+    if (status != PBKV_TIMEOUT)
+        return tool_conclude_update(tool, status);
+    say_silent(tool, "");
+    return tool_exit_of(status);
+}
+
+int tool_conclude_asked(struct tool *tool, enum pbkv_status status,
+                        const char *address)
+{
+    if (status != PBKV_TIMEOUT)
+        return tool_conclude_update(tool, status);
+    tool_say(tool, "no answer from %s before the deadline", address);
     return tool_exit_of(status);
 }
 

@@ -88,9 +88,9 @@ static int run_update(struct tool *tool, const char *name, const char *purpose,
     if (status == TOOL_OK)
         status = tool_open(tool, 1);
     if (status == TOOL_OK)
-        status =
-            tool_conclude(tool, update(tool->store, argv[at], strlen(argv[at]),
-                                       value.data, value.length, 0));
+        status = tool_conclude_update(tool, update(tool->store, argv[at],
+                                                   strlen(argv[at]), value.data,
+                                                   value.length, 0));
     free(value.data);
     return status;
 }
@@ -143,7 +143,7 @@ int tool_get(struct tool *tool, int argc, char **argv)
     if (result == PBKV_OK && newline)
         putchar('\n');
     pbkv_free(&value);
-    return tool_conclude(tool, result);
+    return tool_conclude_read(tool, result);
 }
 
 int tool_echo(struct tool *tool, int argc, char **argv)
@@ -168,18 +168,20 @@ int tool_echo(struct tool *tool, int argc, char **argv)
     const char *text;
     int at, status = tool_begin(tool, &program, argc, argv, &at);
 
+    if (status == PROGRAM_GO_ON && to)
+        status = tool_check_address(&program, "--to", to);
     if (status != PROGRAM_GO_ON)
         return status;
     status = tool_open(tool, 1);
     if (status != TOOL_OK)
         return status;
+    to = to ? to : tool->view_service;
     text = at < argc ? argv[at] : "hello";
-    result = pbkv_echo(tool->store, to ? to : tool->view_service, text,
-                       strlen(text), 0, &reply);
+    result = pbkv_echo(tool->store, to, text, strlen(text), 0, &reply);
     if (result == PBKV_OK) {
         fwrite(reply.data, 1, reply.length, stdout);
         putchar('\n');
     }
     pbkv_free(&reply);
-    return tool_conclude(tool, result);
+    return tool_conclude_asked(tool, result, to);
 }

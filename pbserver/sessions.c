@@ -129,11 +129,12 @@ void sessions_evict(struct sessions *sessions, uint64_t id)
 
 struct session_record *sessions_list(const struct sessions *sessions)
 {
-    struct session_record *list = NULL;
+    struct session_record *list;
     size_t i = 0;
 
-    if (sessions->count > 0)
-        list = memory_new(sessions->count * sizeof(*list));
+    if (sessions->count == 0)
+        return NULL;
+    list = memory_new(sessions->count * sizeof(*list));
     for (const struct session *session = sessions->table; session;
          session = session->hh.next)
         list[i++] = session->record;

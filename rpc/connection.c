@@ -23,8 +23,9 @@ enum {
     FLUSH_OCTETS = 128 * 1024, /* queued: send without waiting for the turn */
     VECTORS = 64,              /* segments in one sendmsg */
     PARTIAL_KEPT = 4 * 1024,   /* octets of memory an idle connection keeps */
-    OUTPUT_RESERVE_SHARE = 4,  /* one octet in so many is for dialled ones */
+    RESERVE_SHARE = 4,         /* one octet in so many is for dialled ones */
     CONNECT_LIMIT_MS = 3000,   /* after which an attempt is given up */
+    SWEEPS = 5,                /* in the time that a frame may not grow */
 };
 
 /* ---- Life ------------------------------------------------------------- */
@@ -66,12 +67,25 @@ struct connection *connection_new(struct rpc *rpc, int fd,
     return connection;
 }
 
+/* The unfinished frame is complete or given up. */
+static void end_partial(struct connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+
+    if (connection->partial_length == 0)
+        return;
+    connection->partial_length = 0;
+    DL_DELETE2(rpc->partials, connection, prev_partial, next_partial);
+    if (rpc->partials == NULL)
+        event_del(rpc->sweep);
+}
+
 static void drop_partial(struct connection *connection)
 {
+    end_partial(connection);
     connection->rpc->input_octets -= connection->partial_capacity;
     free(connection->partial);
     connection->partial = NULL;
-    connection->partial_length = 0;
     connection->partial_capacity = 0;
 }
 
@@ -125,6 +139,8 @@ static int push(struct connection *connection)
         return -errno;
     output_consume(&connection->output, &rpc->segments, (size_t)sent);
     rpc->output_octets -= (size_t)sent;
+    if (connection->output.octets == 0)
+        connection->overflows = false;
     rpc->figures.octets_out += (uint64_t)sent;
     return 0;
 }
@@ -154,13 +170,11 @@ static void mark_dirty(struct connection *connection)
     rpc_schedule_turn(rpc);
 }
 
-/* Accepted connections cannot use up everything: readers that do not read must
- * not keep us from those whom we dialled. */
-static size_t total_limit(const struct connection *connection)
+/* Accepted connections cannot use up everything: strangers that do not read, or
+ * do not finish, must not keep us from those whom we dialled. */
+static size_t share_of(const struct connection *connection, size_t limit)
 {
-    size_t limit = connection->rpc->config.limits.total_output;
-
-    return connection->dialled ? limit : limit - limit / OUTPUT_RESERVE_SHARE;
+    return connection->dialled ? limit : limit - limit / RESERVE_SHARE;
 }
 
 bool connection_send(struct connection *connection,
@@ -173,7 +187,8 @@ bool connection_send(struct connection *connection,
     assert(connection->state == CONNECTION_OPEN);
     if (connection->output.octets + size > rpc->config.limits.connection_output)
         return false;
-    if (rpc->output_octets + size > total_limit(connection))
+    if (rpc->output_octets + size >
+        share_of(connection, rpc->config.limits.total_output))
         return false;
     room = output_reserve(&connection->output, &rpc->segments, size);
     if (room == NULL)
@@ -240,11 +255,47 @@ static void handle_frame(struct connection *connection, const uint8_t *data,
         connection_close(connection);
 }
 
+static struct connection *first_accepted(struct connection *connection)
+{
+    while (connection != NULL && connection->dialled)
+        connection = connection->next_partial;
+    return connection;
+}
+
+/* Returns the connection that gives way to the newcomer, or NULL. */
+static struct connection *victim_of(const struct connection *newcomer)
+{
+    struct connection *victim = first_accepted(newcomer->rpc->partials);
+
+    if (victim == newcomer)
+        victim = first_accepted(victim->next_partial);
+    return victim;
+}
+
+/* Returns whether the connection's memory can become this large, after others
+ * have been closed for it if need be. */
+static bool make_room(struct connection *connection, size_t capacity)
+{
+    struct rpc *rpc = connection->rpc;
+    size_t limit = share_of(connection, rpc->config.limits.total_input);
+
+    if (capacity > limit)
+        return false;
+    while (rpc->input_octets - connection->partial_capacity + capacity >
+           limit) {
+        struct connection *victim = victim_of(connection);
+
+        if (victim == NULL)
+            return false;
+        refuse(victim, "receive.limit", "unfinished frames of others get on");
+    }
+    return true;
+}
+
 /* Makes room for `more` octets of the unfinished frame: twice what it was, so
  * in proportion to what has arrived. Closes when a limit is reached. */
 static bool grow_partial(struct connection *connection, size_t more)
 {
-    struct rpc *rpc = connection->rpc;
     size_t need = connection->partial_length + more;
     size_t capacity = connection->partial_capacity;
     uint8_t *grown;
@@ -252,8 +303,7 @@ static bool grow_partial(struct connection *connection, size_t more)
     if (need <= capacity)
         return true;
     capacity = need < 2 * capacity ? 2 * capacity : need;
-    if (rpc->input_octets - connection->partial_capacity + capacity >
-        rpc->config.limits.total_input) {
+    if (!make_room(connection, capacity)) {
         refuse(connection, "receive.limit", "too many unfinished frames");
         return false;
     }
@@ -262,10 +312,33 @@ static bool grow_partial(struct connection *connection, size_t more)
         refuse(connection, "receive.limit", "out of memory");
         return false;
     }
-    rpc->input_octets += capacity - connection->partial_capacity;
+    connection->rpc->input_octets += capacity - connection->partial_capacity;
     connection->partial = grown;
     connection->partial_capacity = capacity;
     return true;
+}
+
+static void start_sweep(struct rpc *rpc)
+{
+    rpc_event_after(rpc->sweep, rpc->config.limits.input_pause_ms / SWEEPS);
+}
+
+/* Notes that the unfinished frame has grown, or begun. */
+static void note_growth(struct connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+
+    connection->grown_ms = rpc_now_ms();
+    if (connection->partial_length == 0) {
+        connection->begun_ms = connection->grown_ms;
+        if (rpc->partials == NULL)
+            start_sweep(rpc);
+    } else if (connection->next_partial != NULL) {
+        DL_DELETE2(rpc->partials, connection, prev_partial, next_partial);
+    } else {
+        return; /* it is the last already */
+    }
+    DL_APPEND2(rpc->partials, connection, prev_partial, next_partial);
 }
 
 static size_t append_partial(struct connection *connection, const uint8_t *data,
@@ -275,6 +348,7 @@ static size_t append_partial(struct connection *connection, const uint8_t *data,
 
     if (!grow_partial(connection, take))
         return length;
+    note_growth(connection);
     memcpy(connection->partial + connection->partial_length, data, take);
     connection->partial_length += take;
     return take;
@@ -285,7 +359,7 @@ static void finish_partial(struct connection *connection)
 {
     handle_frame(connection, connection->partial + FRAME_LENGTH_SIZE,
                  connection->partial_length - FRAME_LENGTH_SIZE);
-    connection->partial_length = 0;
+    end_partial(connection);
     if (connection->partial_capacity > PARTIAL_KEPT)
         drop_partial(connection);
 }
@@ -407,6 +481,29 @@ void connections_end_turn(struct rpc *rpc)
             connection_close(connection);
     }
     free_dead(rpc);
+}
+
+static bool is_stalled(const struct connection *connection, uint64_t now_ms)
+{
+    const struct rpc_limits *limits = &connection->rpc->config.limits;
+
+    return now_ms - connection->grown_ms >= limits->input_pause_ms ||
+           now_ms - connection->begun_ms >= limits->input_age_ms;
+}
+
+void connections_sweep(struct rpc *rpc)
+{
+    uint64_t now_ms = rpc_now_ms();
+    struct connection *connection;
+    struct connection *next;
+
+    DL_FOREACH_SAFE2(rpc->partials, connection, next, next_partial)
+    {
+        if (is_stalled(connection, now_ms))
+            refuse(connection, "receive.stalled", "a frame is not finished");
+    }
+    if (rpc->partials != NULL)
+        start_sweep(rpc);
 }
 
 void connections_release(struct rpc *rpc)

@@ -6,7 +6,11 @@
  * Input. Everybody reads into the loop's one large buffer, and complete frames
  * are handled right there. Only an unfinished frame is copied, into memory that
  * grows with the octets that really arrived, whatever length the frame claims.
- * One read of one connection per turn is the share that keeps it fair.
+ * One read of one connection per turn is the share that keeps it fair. Who lets
+ * a frame lie unfinished is closed after a while ("receive.stalled"), or as
+ * soon as somebody else needs the memory ("receive.limit"): first the one whose
+ * frame has not grown for longest. Connections that we dialled are not closed
+ * for others, and a part of the memory is kept for them.
  *
  * Output. Frames are queued and leave together at the end of the turn by an
  * optimistic sendmsg; only when the system takes no more does the connection
@@ -34,11 +38,12 @@ struct connection {
     struct connection *next_dirty;
     int fd;
     enum connection_state state;
-    bool dialled; /* by us */
-    bool heard;   /* something has arrived on it */
-    bool dirty;   /* in rpc->dirty */
-    bool blocked; /* the system takes no more output now */
-    bool broken;  /* sending failed: the end of the turn closes it */
+    bool dialled;   /* by us */
+    bool heard;     /* something has arrived on it */
+    bool dirty;     /* in rpc->dirty */
+    bool blocked;   /* the system takes no more output now */
+    bool broken;    /* sending failed: the end of the turn closes it */
+    bool overflows; /* a frame was lost; until all output is sent */
 
     /* Dialled: the route to the address dialled. Accepted: the route to the
      * address that last sent on it, or NULL. */
@@ -48,7 +53,12 @@ struct connection {
     struct event *writable;
     struct output output;
 
-    /* The unfinished frame with its length in front. */
+    /* The unfinished frame with its length in front. While partial_length is
+     * not 0, the connection is in rpc->partials. */
+    struct connection *prev_partial;
+    struct connection *next_partial;
+    uint64_t begun_ms; /* when its first octet came */
+    uint64_t grown_ms; /* when its last octet so far came */
     uint8_t *partial;
     size_t partial_length;
     size_t partial_capacity;
@@ -73,6 +83,9 @@ void connection_close(struct connection *connection);
 /* The end of a turn: sends the output of all dirty connections and frees the
  * dead ones. */
 void connections_end_turn(struct rpc *rpc);
+
+/* Closes the connections whose unfinished frames do not get on. */
+void connections_sweep(struct rpc *rpc);
 
 /* Closes and frees them all. */
 void connections_release(struct rpc *rpc);

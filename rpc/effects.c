@@ -48,8 +48,28 @@ static void pack(struct rpc *rpc, const struct peer *to,
     frame_pack(&frame, body, rpc->head, outgoing);
 }
 
+/* A message that a role sends of its own accord is listed here; all others
+ * answer somebody. */
+static enum purpose purpose_of(Pbkv__Body__KindCase what)
+{
+    switch (what) {
+    case PBKV__BODY__KIND_PING:
+    case PBKV__BODY__KIND_GET_VIEW:
+    case PBKV__BODY__KIND_OPEN_SESSION:
+    case PBKV__BODY__KIND_GET:
+    case PBKV__BODY__KIND_PUT:
+    case PBKV__BODY__KIND_APPEND:
+    case PBKV__BODY__KIND_SCAN:
+    case PBKV__BODY__KIND_FORWARD:
+    case PBKV__BODY__KIND_CHUNK:
+    case PBKV__BODY__KIND_ECHO:
+    case PBKV__BODY__KIND_INSPECT: return PURPOSE_REQUEST;
+    default: return PURPOSE_ANSWER;
+    }
+}
+
 static void send_faulty(struct rpc *rpc, const struct address *to,
-                        const struct outgoing *outgoing)
+                        const struct outgoing *outgoing, enum purpose purpose)
 {
     struct fate fate = faults_draw(&rpc->config.faults);
 
@@ -59,24 +79,41 @@ static void send_faulty(struct rpc *rpc, const struct address *to,
         counters_add(&rpc->counters, "fault.dup", 1);
     for (unsigned i = 0; i < fate.copies; i++) {
         if (fate.delay_ms[i] == 0)
-            route_send(rpc, to, outgoing);
+            route_send(rpc, to, outgoing, purpose);
         else
-            route_send_later(rpc, to, outgoing, fate.delay_ms[i]);
+            route_send_later(rpc, to, outgoing, purpose, fate.delay_ms[i]);
     }
+}
+
+/* A role should not make a message that no receiver takes; if one does, the
+ * message is lost like one that the network loses. */
+static bool is_too_long(struct rpc *rpc, const struct effect *effect)
+{
+    size_t length = effect->send.body->length;
+
+    if (length <= BODY_LIMIT)
+        return false;
+    rpc_event_format(rpc, LOG_LEVEL_WARN, "send.overflow",
+                     "%s of %zu octets to %s", message_name(effect->send.what),
+                     length, effect->send.to.address.text);
+    return true;
 }
 
 static void carry_out_send(struct rpc *rpc, const struct effect *effect)
 {
     const struct peer *to = &effect->send.to;
+    enum purpose purpose = purpose_of(effect->send.what);
     struct outgoing outgoing;
 
+    if (is_too_long(rpc, effect))
+        return;
     host_clock_tick(&rpc->clock);
     trace_send(rpc, effect);
     pack(rpc, to, effect->send.body, &outgoing);
     if (rpc->config.faults.active)
-        send_faulty(rpc, &to->address, &outgoing);
+        send_faulty(rpc, &to->address, &outgoing, purpose);
     else
-        route_send(rpc, &to->address, &outgoing);
+        route_send(rpc, &to->address, &outgoing, purpose);
 }
 
 /* ---- The others ------------------------------------------------------- */

@@ -30,8 +30,9 @@ struct outgoing {
 
 /*
  * Packs the length and every field of frame, whose own body must be NULL, and
- * the beginning of the field for the encoded body into head of FRAME_HEAD_MAX
- * octets, and points outgoing at head and body.
+ * the beginning of the field for the encoded body, which has BODY_LIMIT octets
+ * at the most, into head of FRAME_HEAD_MAX octets, and points outgoing at head
+ * and body.
  */
 void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
                 uint8_t *head, struct outgoing *outgoing);

@@ -105,9 +105,14 @@ struct rpc {
     struct connection *connections; /* all of them */
     struct connection *dirty;       /* with output for the end of the turn */
     struct connection *dead;        /* to free at the end of the turn */
+    struct connection *partials;    /* with unfinished frames; the one that
+                                       has not grown for longest first */
+    struct event *sweep;            /* runs while there are partials */
     struct route *routes;           /* by address */
     struct parcel *delayed;         /* held back by faults */
     uint32_t delayed_count;
+    uint32_t parcel_count; /* delayed, or waiting in a route */
+    bool parcels_overflow; /* there was no room for one; until all are gone */
     struct listener *listener; /* NULL: does not listen */
     struct segment_pool segments;
     size_t input_octets;  /* held in unfinished frames */

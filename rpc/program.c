@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "rpc/address.h"
 
@@ -41,6 +42,16 @@ int program_address(const struct program *program, const char *flag,
     return PROGRAM_GO_ON;
 }
 
+int program_raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
 int program_serve(const struct program *program,
                   const struct rpc_config *config, struct node *node,
                   void (*begin)(struct node *node,
@@ -49,8 +60,11 @@ int program_serve(const struct program *program,
     struct rpc *rpc;
     struct peer self;
     const char *reason;
-    int result = rpc_new(config, node, &rpc, &reason);
+    int result;
 
+    /* With fewer descriptors than connections, accepting pauses instead. */
+    (void)program_raise_descriptors();
+    result = rpc_new(config, node, &rpc, &reason);
     if (result < 0) {
         fprintf(stderr, "%s: %s: %s: %s\n", program->name, config->listen,
                 reason, strerror(-result));
@@ -251,7 +265,7 @@ int program_parse(const struct program *program, int argc, char **argv,
         if (strcmp(argv[at], "--help") == 0)
             return print_help(program);
         if (strcmp(argv[at], "--version") == 0) {
-            printf("%s (pbkv) %s\n", program->name, PBKV_VERSION);
+            printf("%s %s\n", program->name, PBKV_VERSION);
             return 0;
         }
         if (argv[at][1] != '-')

@@ -92,11 +92,15 @@ int program_address(const struct program *program, const char *flag,
 int program_refuse(const struct program *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Lets this process open as many descriptors as the system allows it at all:
+ * raises the soft limit to the hard one. Returns 0 or a negative errno. */
+int program_raise_descriptors(void);
+
 /*
  * Runs a node, which it takes, until a signal. begin is called with the node
  * and the address in fact listened on before the node's first event; it may be
- * NULL. Returns the status to exit with; says on standard error what went
- * wrong.
+ * NULL. Raises the limit of descriptors. Returns the status to exit with; says
+ * on standard error what went wrong.
  */
 int program_serve(const struct program *program,
                   const struct rpc_config *config, struct node *node,

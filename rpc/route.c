@@ -2,8 +2,8 @@
 /*
  * route: see route.h. A route exists as long as it has a connection, frames
  * that wait, or a pause to sit out; then it is freed. A parcel is one frame on
- * its own: waiting for a connection, or held back by a fault. Its memory counts
- * as output.
+ * its own: a request that waits for a connection, or any frame held back by a
+ * fault. Its memory counts as output.
  */
 #include "rpc/route.h"
 
@@ -34,7 +34,8 @@ struct parcel {
     struct rpc *rpc;
     struct event *event; /* of a delayed parcel */
     struct address to;   /* of a delayed parcel */
-    uint64_t since_ms;   /* of a waiting parcel */
+    enum purpose purpose;
+    uint64_t since_ms; /* of a waiting parcel */
     size_t length;
     uint8_t octets[];
 };
@@ -44,7 +45,7 @@ struct route {
     struct address address;
     struct connection *own;    /* that we dialled, connecting or open */
     struct connection *theirs; /* accepted, open */
-    struct parcel *waiting;    /* empty while a connection is open */
+    struct parcel *waiting;    /* requests; empty while own is open */
     size_t waiting_octets;
     struct event *pause; /* NULL before the first */
     bool pausing;
@@ -77,12 +78,17 @@ static struct parcel *parcel_new(struct rpc *rpc,
     parcel->length = length;
     frame_write(outgoing, parcel->octets);
     rpc->output_octets += parcel_cost(parcel);
+    ++rpc->parcel_count;
     return parcel;
 }
 
 static void parcel_free(struct parcel *parcel)
 {
-    parcel->rpc->output_octets -= parcel_cost(parcel);
+    struct rpc *rpc = parcel->rpc;
+
+    rpc->output_octets -= parcel_cost(parcel);
+    if (--rpc->parcel_count == 0)
+        rpc->parcels_overflow = false;
     if (parcel->event != NULL)
         event_free(parcel->event);
     free(parcel);
@@ -145,33 +151,39 @@ static void free_if_unused(struct route *route)
         route_free(route);
 }
 
-/* Returns the open connection to use, or NULL. */
-static struct connection *best(const struct route *route)
+/* Returns the open connection to use, or NULL. Whoever claims an address gets
+ * no requests for it, if there is a way to find out who is there. */
+static struct connection *best(const struct route *route, enum purpose purpose)
 {
     if (route->own != NULL && route->own->state == CONNECTION_OPEN)
         return route->own;
+    if (purpose == PURPOSE_REQUEST && address_is_dialable(&route->address))
+        return NULL;
     return route->theirs;
 }
 
 /* ---- Sending ---------------------------------------------------------- */
 
-static void overflow(struct rpc *rpc, const struct address *to)
+/* A frame is lost because a limit is reached: told when it begins. */
+static void overflow(struct rpc *rpc, const struct address *to, bool *began)
 {
-    rpc_event_format(rpc, LOG_LEVEL_WARN, "send.overflow", "to %s", to->text);
+    rpc_event_format(rpc, *began ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+                     "send.overflow", "to %s", to->text);
+    *began = true;
 }
 
 static void transmit(struct connection *connection, const struct address *to,
                      const struct outgoing *outgoing)
 {
     if (!connection_send(connection, outgoing))
-        overflow(connection->rpc, to);
+        overflow(connection->rpc, to, &connection->overflows);
 }
 
 static void send_waiting(struct route *route)
 {
-    struct connection *connection = best(route);
+    struct connection *connection = route->own;
 
-    assert(connection != NULL);
+    assert(connection != NULL && connection->state == CONNECTION_OPEN);
     while (route->waiting != NULL) {
         struct outgoing outgoing = parcel_outgoing(route->waiting);
 
@@ -183,7 +195,7 @@ static void send_waiting(struct route *route)
 
 static void dial(struct route *route);
 
-/* Keeps a frame until there is a connection. */
+/* Keeps a request until there is a connection. */
 static void wait_for_connection(struct route *route,
                                 const struct outgoing *outgoing)
 {
@@ -194,10 +206,11 @@ static void wait_for_connection(struct route *route,
         rpc->config.limits.connection_output)
         parcel = parcel_new(rpc, outgoing);
     if (parcel == NULL) {
-        overflow(rpc, &route->address);
+        overflow(rpc, &route->address, &rpc->parcels_overflow);
         free_if_unused(route);
         return;
     }
+    parcel->purpose = PURPOSE_REQUEST;
     parcel->since_ms = rpc_now_ms();
     DL_APPEND(route->waiting, parcel);
     route->waiting_octets += parcel->length;
@@ -206,15 +219,15 @@ static void wait_for_connection(struct route *route,
 }
 
 void route_send(struct rpc *rpc, const struct address *to,
-                const struct outgoing *outgoing)
+                const struct outgoing *outgoing, enum purpose purpose)
 {
     struct route *route = find(rpc, to);
 
-    if (route != NULL && best(route) != NULL) {
-        transmit(best(route), to, outgoing);
+    if (route != NULL && best(route, purpose) != NULL) {
+        transmit(best(route, purpose), to, outgoing);
         return;
     }
-    if (!address_is_dialable(to)) {
+    if (purpose == PURPOSE_ANSWER || !address_is_dialable(to)) {
         rpc_event_format(rpc, LOG_LEVEL_DEBUG, "send.nowhere", "to %s",
                          to->text);
         return;
@@ -224,7 +237,7 @@ void route_send(struct rpc *rpc, const struct address *to,
     if (route != NULL)
         wait_for_connection(route, outgoing);
     else
-        overflow(rpc, to);
+        overflow(rpc, to, &rpc->parcels_overflow);
 }
 
 static void on_delayed(evutil_socket_t fd, short what, void *argument)
@@ -237,22 +250,24 @@ static void on_delayed(evutil_socket_t fd, short what, void *argument)
     (void)what;
     DL_DELETE(rpc->delayed, parcel);
     --rpc->delayed_count;
-    route_send(rpc, &parcel->to, &outgoing);
+    route_send(rpc, &parcel->to, &outgoing, parcel->purpose);
     parcel_free(parcel);
 }
 
 void route_send_later(struct rpc *rpc, const struct address *to,
-                      const struct outgoing *outgoing, uint32_t delay_ms)
+                      const struct outgoing *outgoing, enum purpose purpose,
+                      uint32_t delay_ms)
 {
     struct parcel *parcel = NULL;
 
     if (rpc->delayed_count < DELAYED_LIMIT)
         parcel = parcel_new(rpc, outgoing);
     if (parcel == NULL) {
-        overflow(rpc, to);
+        overflow(rpc, to, &rpc->parcels_overflow);
         return;
     }
     parcel->to = *to;
+    parcel->purpose = purpose;
     parcel->event = rpc_event_new(rpc, -1, 0, on_delayed, parcel);
     DL_APPEND(rpc->delayed, parcel);
     ++rpc->delayed_count;
@@ -410,7 +425,6 @@ void route_learn(struct connection *connection, const struct address *from)
         route->theirs->route = NULL;
     route->theirs = connection;
     connection->route = route;
-    send_waiting(route);
 }
 
 void route_lost(struct connection *connection)

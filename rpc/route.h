@@ -2,9 +2,14 @@
 /*
  * route: which connection leads to an address. A route knows the connection
  * that we dialled (`own`) and the accepted connection from which the address
- * last sent (`theirs`); frames go by the first of the two that is open. If
- * there is none and the address can be dialled, they wait while we dial; to an
- * address that cannot be dialled they are lost.
+ * last sent (`theirs`).
+ *
+ * A request, which a role sends of its own accord, goes by `own`; without one
+ * it waits while we dial. An answer goes by whichever is open, `own` first; if
+ * none is, it is lost ("send.nowhere"): who still wants it asks again. So
+ * nobody makes us dial, or look up, an address by claiming to be there: the
+ * addresses that we dial are those of the configuration and of views. To an
+ * address that cannot be dialled everything goes by `theirs`.
  *
  * Dialling that fails is repeated as long as frames wait, after pauses that
  * double from 10 ms to 250 ms with jitter; a connection that ends before
@@ -19,13 +24,19 @@
 
 #include "rpc/loop.h"
 
+enum purpose {
+    PURPOSE_REQUEST, /* the role began: worth dialling for */
+    PURPOSE_ANSWER,  /* to somebody who has sent to us */
+};
+
 /* Sends a frame to an address by the best way there is now. */
 void route_send(struct rpc *rpc, const struct address *to,
-                const struct outgoing *outgoing);
+                const struct outgoing *outgoing, enum purpose purpose);
 
 /* The same, delay_ms milliseconds later. The octets are copied. */
 void route_send_later(struct rpc *rpc, const struct address *to,
-                      const struct outgoing *outgoing, uint32_t delay_ms);
+                      const struct outgoing *outgoing, enum purpose purpose,
+                      uint32_t delay_ms);
 
 /* Notes that an address has sent on an accepted connection. */
 void route_learn(struct connection *connection, const struct address *from);

@@ -30,7 +30,13 @@
 #include "rpc/loop.h"
 #include "rpc/route.h"
 
-enum { MEBIBYTE = 1024 * 1024, HOST_TEXT_MAX = 256 };
+enum {
+    MEBIBYTE = 1024 * 1024,
+    HOST_TEXT_MAX = 256,
+    CONNECTIONS_DEFAULT = 10000,
+    INPUT_PAUSE_MS = 5000,
+    INPUT_AGE_MS = 60000,
+};
 
 struct post {
     struct post *next;
@@ -42,10 +48,12 @@ struct rpc_config rpc_config_default(void)
 {
     return (struct rpc_config){
         .name = "host",
-        .limits = {.connections = 1024,
+        .limits = {.connections = CONNECTIONS_DEFAULT,
                    .connection_output = (size_t)32 * MEBIBYTE,
                    .total_output = (size_t)256 * MEBIBYTE,
-                   .total_input = (size_t)256 * MEBIBYTE},
+                   .total_input = (size_t)256 * MEBIBYTE,
+                   .input_pause_ms = INPUT_PAUSE_MS,
+                   .input_age_ms = INPUT_AGE_MS},
         .faults = faults_none(),
         .timer_scale_percent = 100,
         .log_level = LOG_LEVEL_INFO};
@@ -205,6 +213,13 @@ static void on_turn(evutil_socket_t fd, short what, void *argument)
     (void)fd;
     (void)what;
     end_turn(argument);
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    connections_sweep(argument);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
@@ -414,6 +429,7 @@ static int make_events(struct rpc *rpc, const char **reason)
         rpc_event_new(rpc, rpc->wake_fd, EV_READ | EV_PERSIST, on_wake, rpc);
     event_add(rpc->wake, NULL);
     rpc->turn = rpc_event_new(rpc, -1, 0, on_turn, rpc);
+    rpc->sweep = rpc_event_new(rpc, -1, 0, on_sweep, rpc);
     for (unsigned i = 0; i < TIMERS_MAX; i++) {
         struct rpc_timer *timer = &rpc->timers[i];
 
@@ -483,7 +499,7 @@ int rpc_new(const struct rpc_config *config, struct node *node,
     if (config->trace_path == NULL)
         rpc->env.log_level = config->log_level;
     arena_init(&rpc->incoming);
-    arena_init(&rpc->outgoing);
+    arena_init_trusted(&rpc->outgoing);
     error = make(rpc, reason != NULL ? reason : &ignored);
     if (error < 0) {
         rpc_free(rpc);
@@ -541,6 +557,7 @@ static void free_events(struct rpc *rpc)
 {
     free_event(rpc->wake);
     free_event(rpc->turn);
+    free_event(rpc->sweep);
     for (unsigned i = 0; i < TIMERS_MAX; i++)
         free_event(rpc->timers[i].event);
     for (size_t i = 0; i < 2; i++)

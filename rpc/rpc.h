@@ -7,22 +7,28 @@
  * Threads. An rpc belongs to the thread in rpc_run (before that, to the thread
  * that made it). Only rpc_stop and rpc_post may be called from others.
  *
- * Connections. To send to an address that can be dialled, the loop uses its own
- * connection to it; if it has none, a connection from which that address last
- * sent; else it dials, again and again with growing pauses and jitter while
- * there is something to send. To an address that cannot be dialled (a client)
- * it answers on the connection from which that address last sent. Frames that
- * arrive on a dialled connection count as coming from the address that was
- * dialled, under whatever name the other side knows itself.
+ * Connections. What a role sends of its own accord (a ping, an operation, a
+ * Forward) goes over a connection that the loop dials, again and again with
+ * growing pauses and jitter while there is something to send. What answers
+ * (acknowledgements, refusals, replies) goes over a connection that is there:
+ * the loop's own to that address, or else the one from which that address last
+ * sent; it is never a reason to dial, for the address is only a claim. To an
+ * address that cannot be dialled (a client) everything goes over the connection
+ * from which that address last sent. Frames that arrive on a dialled connection
+ * count as coming from the address that was dialled, under whatever name the
+ * other side knows itself.
  *
  * Host names are looked up by the system's resolver, which can block the loop;
- * numeric addresses and Unix sockets never do.
+ * numeric addresses and Unix sockets never do. Only what is dialled is looked
+ * up: addresses from the configuration and from views.
  *
  * Limits. What cannot be sent within the output limits is dropped and counted
  * ("send.overflow"): for a role that is a lost message, which every rule
- * expects. What cannot be read within the input limits closes the connection.
- * An eighth of the connections (16 at most) and a quarter of the output are
- * kept for connections that the loop itself dials.
+ * expects. When input needs more than its limit, the accepted connection whose
+ * unfinished frame has not grown for longest is closed ("receive.limit"); and
+ * any whose unfinished frame does not get on for too long ("receive.stalled").
+ * An eighth of the connections (16 at most) and a quarter of input and output
+ * are kept for connections that the loop itself dials.
  */
 #ifndef RPC_RPC_H
 #define RPC_RPC_H
@@ -42,6 +48,8 @@ struct rpc_limits {
     size_t connection_output; /* octets waiting on one connection */
     size_t total_output;      /* octets waiting on all together */
     size_t total_input;       /* octets of unfinished frames in all */
+    uint32_t input_pause_ms;  /* that an unfinished frame does not grow */
+    uint32_t input_age_ms;    /* until an unfinished frame is finished */
 };
 
 /* A line for a human, from the runtime or the node. Called in the loop's

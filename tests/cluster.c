@@ -422,6 +422,10 @@ void process_signal(struct process *process, int signal)
     int status;
 
     pthread_mutex_lock(&process->cluster->family);
+    if (process->pid == 0 && signal == SIGKILL) {
+        pthread_mutex_unlock(&process->cluster->family);
+        return; /* already gone is what is wanted */
+    }
     if (process->pid == 0 || kill(process->pid, signal) != 0)
         give_up("%s does not run", process->name);
     if (signal == SIGKILL) {

@@ -11,8 +11,13 @@
  *
  * Environment: PBKV_TREE is the tree, PBKV_BUILD has the programs, and DIR or
  * INPUT name something else to load. The exit status is 0 when nothing was
- * lost, 1 when something was or the store did not recover, 2 for a bad input
- * and 130 after Ctrl-C. Nothing is left behind in any case (cluster.h).
+ * lost, 1 when something was or the store did not recover, 2 for a bad input,
+ * 130 after Ctrl-C and 141 when nobody reads the output any more. Nothing is
+ * left behind in any case (cluster.h).
+ *
+ * Whoever ends the process holds `ending` and keeps it: the main thread to take
+ * everything down, or the thread that waits for signals, to do it early. The
+ * other then waits for the end.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -41,10 +46,12 @@ enum {
     STATUS_LOST = 1,
     STATUS_USAGE = 2,
     STATUS_INTERRUPTED = 130,
+    STATUS_UNREAD = 141,
 };
 
 struct demo {
     struct cluster *cluster;
+    pthread_mutex_t ending;
     struct process *servers[SERVERS];
     struct pbkv *store;
 
@@ -63,9 +70,19 @@ struct demo {
     uint64_t failover_ns[KILLS];
 };
 
+/* Shows what was printed. When nobody reads it any more (make demo | head), the
+ * demonstration ends without a word. */
+static void flush(struct demo *demo)
+{
+    if (fflush(stdout) == 0 || errno != EPIPE)
+        return;
+    pthread_mutex_lock(&demo->ending);
+    cluster_abandon(demo->cluster, STATUS_UNREAD);
+}
+
 /* Prints a line with the time since the start. */
 static void __attribute__((format(printf, 2, 3)))
-tell(const struct demo *demo, const char *format, ...)
+tell(struct demo *demo, const char *format, ...)
 {
     uint64_t ms = cluster_now_ms() - demo->began_ms;
     va_list arguments;
@@ -75,15 +92,15 @@ tell(const struct demo *demo, const char *format, ...)
            ms / 1000, ms % 1000);
     vprintf(format, arguments);
     putchar('\n');
-    fflush(stdout);
     va_end(arguments);
+    flush(demo);
 }
 
 /* Ends the demonstration, after a failure. */
-static void __attribute__((noreturn))
-fail(const struct demo *demo, const char *what)
+static void __attribute__((noreturn)) fail(struct demo *demo, const char *what)
 {
     tell(demo, "FAILED: %s", what);
+    pthread_mutex_lock(&demo->ending);
     _exit(STATUS_LOST); /* the janitor shows the logs and cleans up */
 }
 
@@ -134,8 +151,13 @@ static int read_input(struct demo *demo)
     enum source_result result;
     struct source *source;
     struct item item;
-    int error = source_open(path, excludes, true, &source);
+    int error;
 
+    if (file && directory) {
+        fprintf(stderr, "demo: DIR and INPUT exclude each other\n");
+        return STATUS_USAGE;
+    }
+    error = source_open(path, excludes, true, &source);
     if (error != 0) {
         fprintf(stderr, "demo: %s: %s\n", path, strerror(-error));
         return STATUS_USAGE;
@@ -167,7 +189,7 @@ static void show_progress(struct demo *demo)
                (int)filled,
                "==============================", (int)(BAR_WIDTH - filled), "",
                done, demo->count);
-        fflush(stdout);
+        flush(demo);
     } else if (lines > demo->shown) {
         demo->shown = lines;
         tell(demo, "%s: %zu of %zu", demo->pass, done, demo->count);
@@ -469,7 +491,7 @@ static int report(struct demo *demo, size_t failed_puts)
     print_views(demo);
     same = print_digests(demo);
     printf("lost %zu\n", differing + unread);
-    fflush(stdout);
+    flush(demo);
     return differing + unread + failed_puts == 0 && same ? 0 : STATUS_LOST;
 }
 
@@ -486,6 +508,7 @@ static void *await_signal(void *argument)
     sigaddset(&wanted, SIGTERM);
     sigaddset(&wanted, SIGHUP);
     sigwait(&wanted, &signal);
+    pthread_mutex_lock(&demo->ending);
     fprintf(stderr, "\ndemo: interrupted; stopping the servers\n");
     cluster_abandon(demo->cluster, STATUS_INTERRUPTED);
 }
@@ -507,15 +530,39 @@ static void watch_signals(struct demo *demo)
     pthread_detach(thread);
 }
 
+/* Checks where temporary files go. Returns an exit status, 0 when all is well.
+ */
+static int check_temporary(void)
+{
+    const char *directory = setting("TMPDIR");
+
+    if (!directory || access(directory, W_OK | X_OK) == 0)
+        return 0;
+    fprintf(stderr, "demo: TMPDIR: %s: %s\n", directory, strerror(errno));
+    return STATUS_LOST;
+}
+
+/* Takes everything down. From here on a signal changes nothing. */
+static void take_down(struct demo *demo)
+{
+    pthread_mutex_lock(&demo->ending);
+    pbkv_close(demo->store);
+    cluster_free(demo->cluster);
+}
+
 int main(void)
 {
     static const struct cluster_options options = {.tcp = true,
                                                    .ping_ms = PING_MS};
     struct demo demo = {.began_ms = cluster_now_ms(),
+                        .ending = PTHREAD_MUTEX_INITIALIZER,
                         .terminal = isatty(STDOUT_FILENO) == 1};
     size_t failed_puts;
-    int status = read_input(&demo);
+    int status = check_temporary();
 
+    signal(SIGPIPE, SIG_IGN);
+    if (status == 0)
+        status = read_input(&demo);
     if (status == 0) {
         demo.cluster = cluster_new(&options);
         watch_signals(&demo);
@@ -524,8 +571,7 @@ int main(void)
         failed_puts = print_outcome(&demo, WORK_FAILED, "not stored");
         read_back(&demo);
         status = report(&demo, failed_puts);
-        pbkv_close(demo.store);
-        cluster_free(demo.cluster);
+        take_down(&demo);
     }
     for (size_t i = 0; i < demo.count; i++)
         item_release(&demo.items[i]);

@@ -114,6 +114,35 @@ TEST(a_demonstration_without_input_is_refused)
     cluster_free(cluster);
 }
 
+TEST(an_input_and_a_directory_exclude_each_other)
+{
+    static const char *const none[] = {NULL};
+    struct cluster *cluster = cluster_new(&(struct cluster_options){0});
+    struct process *demo;
+
+    setenv("INPUT", "input.tsv", 1);
+    setenv("DIR", "/", 1);
+    demo = process_start(cluster, "tests/demo", "demo", none);
+    ck_assert_int_eq(process_wait(demo, CLUSTER_WAIT_MS), 2);
+    ck_assert(process_says(demo, "DIR and INPUT exclude each other", 0));
+    cluster_free(cluster);
+}
+
+TEST(a_demonstration_without_room_for_files_is_refused)
+{
+    static const char *const none[] = {NULL};
+    struct cluster *cluster = cluster_new(&(struct cluster_options){0});
+    struct process *demo;
+
+    setenv("TMPDIR", "/nowhere/at/all", 1);
+    demo = process_start(cluster, "tests/demo", "demo", none);
+    ck_assert_int_eq(process_wait(demo, CLUSTER_WAIT_MS), 1);
+    ck_assert(process_says(demo, "TMPDIR: /nowhere/at/all: No such file", 0));
+    cluster_free(cluster);
+}
+
 SUITE("live demo", CASE_LIMIT(the_demonstration_loses_nothing, 60),
       CASE_LIMIT(an_interrupted_demonstration_leaves_nothing, 60),
-      CASE_LIMIT(a_demonstration_without_input_is_refused, 60))
+      CASE_LIMIT(a_demonstration_without_input_is_refused, 60),
+      CASE_LIMIT(an_input_and_a_directory_exclude_each_other, 60),
+      CASE_LIMIT(a_demonstration_without_room_for_files_is_refused, 60))

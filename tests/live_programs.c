@@ -192,7 +192,9 @@ TEST(a_server_waits_for_its_view_service)
     cluster_free(cluster);
 }
 
-/* C2: without a primary every call ends at its deadline, and not before. */
+/* C2: without a primary every call ends at its own deadline, not before it. The
+ * upper bound is below the deadline of the handle, and far enough away for a
+ * busy machine. */
 TEST(without_a_primary_calls_end_at_their_deadline)
 {
     struct cluster *cluster = cluster_new(&usual);
@@ -207,7 +209,7 @@ TEST(without_a_primary_calls_end_at_their_deadline)
     ck_assert_int_eq(pbkv_put(store, "k", 1, "v", 1, 300), PBKV_TIMEOUT);
     took = cluster_now_ms() - began;
     ck_assert_uint_ge(took, 600 - 2);
-    ck_assert_uint_le(took, 600 + cluster_stretch(400));
+    ck_assert_uint_le(took, 600 + cluster_stretch(4000));
     pbkv_close(store);
     cluster_free(cluster);
 }

@@ -320,11 +320,16 @@ TEST(without_an_answer_the_outcome_is_unknown)
 
     ck_assert_int_eq(shell(&desk, "pbkv --deadline 200 put k v"),
                      STATUS_UNAVAILABLE);
-    expect_part(&desk, "err", "unknown");
+    expect_text(&desk, "err",
+                "pbkv put: no primary answers: the view service knows none yet;"
+                " the outcome is unknown\n");
     ck_assert_int_eq(shell(&desk, "pbkv --deadline 200 append k v"),
                      STATUS_UNAVAILABLE);
     ck_assert_int_eq(shell(&desk, "pbkv --deadline 200 get k"),
                      STATUS_UNAVAILABLE);
+    expect_text(&desk, "err",
+                "pbkv get: no primary answers: the view service knows none "
+                "yet\n");
     ck_assert_int_eq(shell(&desk, "pbkv --deadline 200 dump"),
                      STATUS_UNAVAILABLE);
     ck_assert_int_eq(shell(&desk, "pbkv history --ops 3 --deadline 200"),
@@ -339,6 +344,39 @@ TEST(without_an_answer_the_outcome_is_unknown)
     ck_assert_int_eq(
         shell(&desk, "pbkv echo --to unix:$PWD/nobody --deadline 200"),
         STATUS_UNAVAILABLE);
+    expect_part(&desk, "err", "nobody before the deadline\n");
+    ck_assert_int_eq(
+        shell(&desk, "pbkv --view unix:$PWD/nobody --deadline 200 get k"),
+        STATUS_UNAVAILABLE);
+    expect_part(&desk, "err", "nobody does not answer\n");
+    desk_free(&desk);
+}
+
+TEST(an_address_that_is_none_is_named)
+{
+    struct desk desk = desk_new(0);
+
+    ck_assert_int_eq(shell(&desk, "pbkv --view 127.0.0.1 get k"), STATUS_USAGE);
+    expect_part(&desk, "err", "--view: '127.0.0.1' is not an address\n");
+    ck_assert_int_eq(shell(&desk, "PBKV_VIEW=here pbkv get k"), STATUS_USAGE);
+    expect_part(&desk, "err", "PBKV_VIEW: 'here' is not an address\n");
+    ck_assert_int_eq(shell(&desk, "pbkv echo --to there"), STATUS_USAGE);
+    expect_part(&desk, "err", "--to: 'there' is not an address\n");
+    desk_free(&desk);
+}
+
+TEST(a_server_is_not_taken_for_a_view_service)
+{
+    static const char *const commands[] = {"view", "status"};
+    struct desk desk = desk_new(1);
+
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(shell(&desk, "pbkv --deadline 200 --view %s %s",
+                               desk.servers[0]->address, commands[i]),
+                         STATUS_NEGATIVE);
+        expect_part(&desk, "err",
+                    " is not a view service but a server (primary)\n");
+    }
     desk_free(&desk);
 }
 
@@ -464,6 +502,7 @@ TEST(status_tells_how_every_server_is)
     expect_part(&desk, "out", " backup ");
     expect_part(&desk, "out", " idle ");
     expect_part(&desk, "out", "\nprimary s1");
+    expect_part(&desk, "out", "\ns3       unix:");
     desk_free(&desk);
 }
 
@@ -582,6 +621,11 @@ TEST(what_cannot_be_loaded_is_named_and_the_rest_is_loaded)
     expect_part(&desk, "err", "refused line 2: the line has no TAB");
     expect_part(&desk, "err", "refused line 3: the line has an unknown escape");
     expect_part(&desk, "out", "loaded 2 lines");
+    ck_assert_int_eq(shell(&desk, "yes | head -n 25 | pbkv load -"),
+                     STATUS_NEGATIVE);
+    expect_part(&desk, "err", "refused line 10: ");
+    expect_part(&desk, "err", "\npbkv load: refused 15 more\n");
+    expect_part(&desk, "out", "25 refused");
     expect_ok(&desk, "pbkv get a; pbkv get d");
     expect_text(&desk, "out", "14");
     ck_assert_int_eq(shell(&desk, "pbkv load nothing"), STATUS_NEGATIVE);
@@ -975,6 +1019,8 @@ SUITE("tool", CASE_LIMIT(what_is_put_can_be_got, 30),
       CASE_LIMIT(wrong_usage_is_said_and_changes_nothing, 30),
       CASE_LIMIT(every_command_has_help_and_a_version, 30),
       CASE_LIMIT(without_an_answer_the_outcome_is_unknown, 30),
+      CASE_LIMIT(an_address_that_is_none_is_named, 30),
+      CASE_LIMIT(a_server_is_not_taken_for_a_view_service, 30),
       CASE_LIMIT(standard_output_that_cannot_be_written_is_said, 30),
       CASE_LIMIT(a_trace_that_cannot_be_written_is_said, 30),
       CASE_LIMIT(view_and_echo_tell_who_is_there, 30),

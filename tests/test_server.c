@@ -1570,6 +1570,25 @@ TEST(a_backup_without_room_refuses)
     group_release(&group);
 }
 
+/* The way out is a view without that backup: then clients are served. */
+TEST(a_primary_rid_of_a_full_backup_serves)
+{
+    struct group group;
+    uint64_t session = pair_with_session(&group);
+
+    group_server(&group, B)->config.limits.octets = 4;
+    group_server(&group, B)->config.limits.sessions = 1;
+    ask_put(&group, A, CLIENT, 2, session, 1, "k", "large");
+    group_pump(&group);
+    ck_assert_uint_ge(group_events(&group, A, "backup.full"), 1);
+    expect_silence(&group);
+    group_view(&group, 3, A, NOBODY);
+    expect_status(&group, CLIENT, 2, PBKV__STATUS__OK);
+    ask_put(&group, A, CLIENT, 3, session, 2, "k", "v");
+    expect_status(&group, CLIENT, 3, PBKV__STATUS__OK);
+    group_release(&group);
+}
+
 /* T5: a late complaint of a backup that has everything by now does not lock
  * clients out. */
 TEST(a_late_refusal_of_a_full_backup_does_not_count)
@@ -1851,6 +1870,7 @@ SUITE("server", CASE(the_only_server_of_view_one_serves),
       CASE(a_full_log_is_overloaded_but_still_answers_retries),
       CASE(too_many_waiting_reads_are_overloaded),
       CASE(a_backup_without_room_refuses),
+      CASE(a_primary_rid_of_a_full_backup_serves),
       CASE(a_late_refusal_of_a_full_backup_does_not_count),
       CASE(an_operation_of_a_session_from_the_future_does_no_harm),
       CASE(a_forward_of_many_tiny_operations_can_be_decoded),
