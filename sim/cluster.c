@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cluster: see cluster.h. Host 0 is the view service, then come the servers,
- * then the clients. The clients append unique tokens to a few keys and read
- * them, one operation at a time each.
+ * then the clients. The clients append unique tokens to a few keys, or put
+ * them, and read the keys, one operation at a time each.
  */
 #include "sim/cluster.h"
 
@@ -16,6 +16,9 @@
 #include "node/memory.h"
 #include "node/random.h"
 #include "pbserver/server.h"
+#include "sim/invariants.h"
+#include "sim/lincheck.h"
+#include "sim/roles.h"
 #include "viewservice/view_server.h"
 
 enum {
@@ -25,6 +28,7 @@ enum {
     DEAD_PINGS = 5,
     TICK_MS = 10,
     DEADLINE_TICKS = 200,
+    PUT_EVERY = 16, /* a write with such a token replaces the value */
     FAULT_STEP_US = 100000,
     PAUSE_MAX_MS = 2000,
     DEFAULT_FAULT_US = 10000000,
@@ -43,51 +47,36 @@ struct worker {
 
 struct cluster {
     struct cluster_config config;
+    struct server_config server_config;
     struct world *world;
     struct worker workers[CLIENTS_MAX];
     struct history history;
     struct cluster_result result;
+    struct invariants invariants;
     uint32_t processes;
-    uint64_t committed; /* the greatest op number any client can know of */
-    uint64_t committed_view;
     uint64_t tokens;
+    uint64_t moments; /* of the history: each event has one of its own */
     bool finishing;
 };
 
 /* ---- Births ---- */
 
-static struct node *view_service_birth(void *context, const struct peer *self,
-                                       const struct bytes *record)
-{
-    struct view_server_config config = {PING_MS, DEAD_PINGS};
-    struct view_record decoded;
-    const char *reason;
-    int result;
+static const struct view_server_config view_service_config = {PING_MS,
+                                                              DEAD_PINGS};
 
-    (void)context;
-    (void)self;
-    if (!record)
-        return view_server_new(&config, NULL);
-    result =
-        view_record_decode(record->data, record->length, &decoded, &reason);
-    assert(result == 0);
-    (void)result;
-    return view_server_new(&config, &decoded);
-}
-
-static struct node *server_birth(void *context, const struct peer *self,
-                                 const struct bytes *record)
+static struct server_config server_config_of(const struct cluster_plan *plan)
 {
     struct server_config config = server_config_default();
 
-    (void)context;
-    assert(!record);
-    config.self = *self;
     config.view_service = peer_at("view", 0).address;
     config.ping_ms = PING_MS;
     config.chunk_octets = 256; /* many chunks */
     config.log_octets = 4096;
-    return server_new(&config);
+    if (plan->sessions > 0)
+        config.limits.sessions = plan->sessions;
+    if (plan->value > 0)
+        config.limits.value = plan->value;
+    return config;
 }
 
 static struct node *client_birth(void)
@@ -108,10 +97,14 @@ static void populate(struct cluster *cluster)
 {
     char address[32];
 
-    world_add(cluster->world, "view", NULL, view_service_birth, NULL);
+    cluster->server_config = server_config_of(&cluster->config.plan);
+    world_add(cluster->world, "view", NULL, roles_view_service,
+              &view_service_config);
     for (uint32_t i = 1; i <= cluster->config.servers; i++) {
         snprintf(address, sizeof(address), "s%" PRIu32, i);
-        world_add(cluster->world, address, NULL, server_birth, NULL);
+        invariants_add_server(&cluster->invariants,
+                              world_add(cluster->world, address, NULL,
+                                        roles_server, &cluster->server_config));
     }
     for (uint32_t i = 0; i < cluster->config.clients; i++) {
         struct worker *worker = &cluster->workers[i];
@@ -125,87 +118,38 @@ static void populate(struct cluster *cluster)
 
 /* ---- Invariants ---- */
 
-static void violated(struct cluster *cluster, const char *sentence,
-                     const char *detail)
-{
-    if (cluster->result.violation)
-        return;
-    cluster->result.violation = sentence;
-    snprintf(cluster->result.detail, sizeof(cluster->result.detail), "%s",
-             detail);
-}
-
 static const struct server *server_at(const struct cluster *cluster,
                                       size_t host)
 {
     return (const struct server *)world_node(cluster->world, host);
 }
 
-static bool is_server(const struct cluster *cluster, size_t host)
-{
-    return host > VIEW_SERVICE && host <= cluster->config.servers;
-}
-
-/* The primary and the installed backup of one view have the same state at the
- * same op number. */
-static void check_digests(struct cluster *cluster, const struct server *a,
-                          const struct server *b)
-{
-    struct digest left;
-    struct digest right;
-    char detail[64];
-
-    if (!a->initialised || !b->initialised ||
-        a->view.number != b->view.number || a->state.op != b->state.op)
-        return;
-    left = state_digest(&a->state);
-    right = state_digest(&b->state);
-    snprintf(detail, sizeof(detail), "view %" PRIu64 " op %" PRIu64,
-             a->view.number, a->state.op);
-    if (!digest_equal(&left, &right))
-        violated(cluster, "primary and backup differ at the same op number",
-                 detail);
-}
-
-/* Whoever serves in a later view has everything that was committed before. */
-static void check_committed(struct cluster *cluster,
-                            const struct server *server)
-{
-    char detail[96];
-
-    if (!server_is_serving(server))
-        return;
-    snprintf(detail, sizeof(detail),
-             "view %" PRIu64 " op %" PRIu64 ", committed in view %" PRIu64
-             ": %" PRIu64,
-             server->view.number, server->state.op, cluster->committed_view,
-             cluster->committed);
-    if (server->view.number > cluster->committed_view &&
-        server->state.op < cluster->committed)
-        violated(cluster, "a committed operation was lost", detail);
-    if (server->committed > cluster->committed) {
-        if (server->view.number < cluster->committed_view)
-            violated(cluster, "a deposed primary committed an operation",
-                     detail);
-        cluster->committed = server->committed;
-        cluster->committed_view = server->view.number;
-    }
-}
-
 static void on_check(void *context, struct world *world, size_t host)
 {
     struct cluster *cluster = context;
-    const struct server *server;
 
     (void)world;
-    if (!is_server(cluster, host) || !world_is_up(cluster->world, host))
-        return;
-    server = server_at(cluster, host);
-    check_committed(cluster, server);
-    for (size_t other = 1; other <= cluster->config.servers; other++) {
-        if (other != host && world_is_up(cluster->world, other))
-            check_digests(cluster, server, server_at(cluster, other));
-    }
+    invariants_check(&cluster->invariants, host);
+}
+
+static bool on_message(void *context, const struct world_message *message)
+{
+    struct cluster *cluster = context;
+
+    invariants_on_message(&cluster->invariants, message);
+    return true;
+}
+
+static void on_event(void *context, size_t host, const char *name)
+{
+    struct cluster *cluster = context;
+
+    invariants_on_event(&cluster->invariants, host, name);
+}
+
+static bool is_violated(const struct cluster *cluster)
+{
+    return cluster->invariants.violation != NULL;
 }
 
 /* ---- Clients ---- */
@@ -223,6 +167,15 @@ static void on_answer(void *context, size_t host, uint64_t call,
     assert(body->kind_case == PBKV__BODY__KIND_REPLY);
     worker->busy = false;
     cluster->result.operations++;
+    if (reply->status == PBKV__STATUS__SESSION_EXPIRED &&
+        cluster->config.plan.sessions == 0) /* P6 */
+        invariants_violated(&cluster->invariants,
+                            "a session was forgotten without need", "");
+    if (reply->status == PBKV__STATUS__TOO_LARGE) {
+        history_end(&cluster->history, worker->operation, HISTORY_FAILED,
+                    ++cluster->moments);
+        return;
+    }
     if (reply->status != PBKV__STATUS__OK &&
         reply->status != PBKV__STATUS__NO_KEY) {
         cluster->result.unknown++;
@@ -234,7 +187,7 @@ static void on_answer(void *context, size_t host, uint64_t call,
     if (reply->status == PBKV__STATUS__OK && reply->value.len > 0)
         value = bytes_new(reply->value.data, reply->value.len);
     history_return(&cluster->history, worker->operation, value,
-                   world_counts(cluster->world)->events);
+                   ++cluster->moments);
     bytes_release(value);
 }
 
@@ -242,6 +195,15 @@ struct assignment {
     struct cluster *cluster;
     struct worker *worker;
 };
+
+static enum history_kind history_kind_of(Pbkv__Body__KindCase kind)
+{
+    switch (kind) {
+    case PBKV__BODY__KIND_PUT: return HISTORY_PUT;
+    case PBKV__BODY__KIND_APPEND: return HISTORY_APPEND;
+    default: return HISTORY_GET;
+    }
+}
 
 static void begin_operation(void *argument, struct node *node, struct env *env)
 {
@@ -263,6 +225,8 @@ static void begin_operation(void *argument, struct node *node, struct env *env)
     snprintf(text, sizeof(text), "k%" PRIu32, key);
     request.key = bytes_new(text, strlen(text));
     snprintf(text, sizeof(text), "<%" PRIu64 ".", ++cluster->tokens);
+    if (append && cluster->tokens % PUT_EVERY == 0)
+        request.kind = PBKV__BODY__KIND_PUT;
     if (append) {
         request.value = bytes_new_uninitialised(cluster->config.value_octets +
                                                 strlen(text));
@@ -270,10 +234,9 @@ static void begin_operation(void *argument, struct node *node, struct env *env)
         memcpy(request.value->data, text, strlen(text));
     }
     worker->busy = true;
-    worker->operation =
-        history_invoke(&cluster->history, worker->process,
-                       append ? HISTORY_APPEND : HISTORY_GET, request.key,
-                       request.value, world_counts(cluster->world)->events);
+    worker->operation = history_invoke(
+        &cluster->history, worker->process, history_kind_of(request.kind),
+        request.key, request.value, ++cluster->moments);
     client_call((struct client *)(void *)node, env, &request);
     bytes_release(request.key);
     bytes_release(request.value);
@@ -441,7 +404,7 @@ static void set_skew(struct cluster *cluster)
 static void run_until(struct cluster *cluster, uint64_t until)
 {
     put_to_work(cluster);
-    while (!cluster->result.violation && world_step(cluster->world, until))
+    while (!is_violated(cluster) && world_step(cluster->world, until))
         put_to_work(cluster);
 }
 
@@ -449,7 +412,7 @@ static void first_half(struct cluster *cluster)
 {
     set_skew(cluster);
     while (world_now(cluster->world) < cluster->config.fault_us &&
-           !cluster->result.violation) {
+           !is_violated(cluster)) {
         run_until(cluster, world_now(cluster->world) + FAULT_STEP_US);
         break_something(cluster);
     }
@@ -481,7 +444,7 @@ static void second_half(struct cluster *cluster)
         if (!world_is_up(cluster->world, host))
             world_restart(cluster->world, host);
     }
-    while (world_now(cluster->world) < end && !cluster->result.violation) {
+    while (world_now(cluster->world) < end && !is_violated(cluster)) {
         run_until(cluster, world_now(cluster->world) + FAULT_STEP_US);
         if (!is_finished(cluster))
             continue;
@@ -490,7 +453,19 @@ static void second_half(struct cluster *cluster)
         reading = true;
         cluster->workers[0].reads_all = true;
     }
-    violated(cluster, "the clients did not finish after the faults ended", "");
+    invariants_violated(&cluster->invariants,
+                        "the clients did not finish after the faults ended",
+                        "");
+}
+
+static void check_history(struct cluster *cluster)
+{
+    struct lincheck_report report = lincheck_check(&cluster->history, NULL);
+
+    if (report.verdict == LINCHECK_VIOLATION)
+        invariants_violated(&cluster->invariants,
+                            "the history is not linearizable", report.sentence);
+    lincheck_release(&report);
 }
 
 struct cluster_result cluster_run(const struct cluster_config *config)
@@ -503,16 +478,18 @@ struct cluster_result cluster_run(const struct cluster_config *config)
     cluster->config = *config;
     cluster->world = world_new(config->seed, &config->plan.network);
     history_init(&cluster->history);
-    populate(cluster);
+    invariants_init(&cluster->invariants, cluster->world, VIEW_SERVICE);
     world_observe(cluster->world, on_answer, on_check, cluster);
+    world_intercept(cluster->world, on_message, on_event, cluster);
+    populate(cluster);
     first_half(cluster);
-    if (!cluster->result.violation)
+    if (!is_violated(cluster))
         second_half(cluster);
-    if (!cluster->result.violation &&
-        !history_check_appends(&cluster->history, cluster->result.detail,
-                               sizeof(cluster->result.detail)))
-        cluster->result.violation = "the history is not linearizable";
+    if (!is_violated(cluster))
+        check_history(cluster);
     result = cluster->result;
+    result.violation = cluster->invariants.violation;
+    memcpy(result.detail, cluster->invariants.detail, sizeof(result.detail));
     result.counts = *world_counts(cluster->world);
     result.view =
         ((const struct view_server *)world_node(cluster->world, VIEW_SERVICE))
@@ -557,6 +534,15 @@ bool cluster_plan_named(const char *name, struct cluster_plan *plan)
                       .delay_max_us = 20000,
                       .slow = 20,
                       .slow_us = 500000}}},
+        {"crowded",
+         {.network = {.drop = 30,
+                      .dup = 200,
+                      .delay_min_us = 100,
+                      .delay_max_us = 20000,
+                      .slow = 50,
+                      .slow_us = 500000},
+          .sessions = 3,
+          .value = 64}},
         {"vicious",
          {.network = {.drop = 100,
                       .dup = 100,

@@ -27,6 +27,8 @@ struct cluster_plan {
     uint32_t heal;         /* all links work again */
     uint32_t view_restart; /* of the view service, from its record */
     uint32_t skew;         /* timers are off by up to this many percent */
+    uint32_t sessions;     /* that the servers remember; 0: more than enough */
+    uint32_t value;        /* limit on a value; 0: more than enough */
 };
 
 struct cluster_config {
@@ -53,8 +55,9 @@ struct cluster_result {
     struct world_counts counts;
 };
 
-/* Returns named plans: "calm", "lossy", "vicious"; false when there is no plan
- * of that name. */
+/* Returns named plans: "calm", "lossy", "crowded" (all limits are
+ * low),
+ * "vicious"; false when there is no plan of that name. */
 bool cluster_plan_named(const char *name, struct cluster_plan *plan);
 
 /* Returns a configuration of three servers, four clients and the plan calm. */

@@ -16,7 +16,14 @@
 
 #include "node/bytes.h"
 
-enum history_kind { HISTORY_GET, HISTORY_PUT, HISTORY_APPEND };
+enum history_kind { HISTORY_GET, HISTORY_PUT, HISTORY_APPEND, HISTORY_CAS };
+
+/* How an operation ended, if it has. */
+enum history_result {
+    HISTORY_DONE,
+    HISTORY_REFUSED, /* a compare-and-set that found another value */
+    HISTORY_FAILED,  /* it did not happen */
+};
 
 #define HISTORY_PENDING UINT64_MAX
 
@@ -24,16 +31,19 @@ struct history_op {
     uint32_t process;
     enum history_kind kind;
     struct bytes *key;
-    struct bytes *value; /* written; or, of a Get that ended, read: NULL says
-                            that there was no such key */
-    uint64_t invoked;    /* place in real time */
-    uint64_t returned;   /* place in real time, or HISTORY_PENDING */
+    struct bytes *value;    /* written; or, of a Get that ended, read: NULL says
+                               that there was no such key */
+    struct bytes *expected; /* by a compare-and-set; NULL: no such key */
+    enum history_result result;
+    uint64_t invoked;  /* place in real time */
+    uint64_t returned; /* place in real time, or HISTORY_PENDING */
 };
 
 struct history {
     struct history_op *ops;
     size_t count;
     size_t capacity;
+    bool no_absence; /* a key that was never written reads as empty */
 };
 
 /* Makes an empty history; history_release frees what it holds. */
@@ -46,19 +56,17 @@ size_t history_invoke(struct history *history, uint32_t process,
                       enum history_kind kind, struct bytes *key,
                       struct bytes *value, uint64_t now);
 
+/* Notes what the compare-and-set at index expects to find (NULL: no such key).
+ * Takes a reference of its own. */
+void history_expect(struct history *history, size_t index,
+                    struct bytes *expected);
+
 /* Notes the end of an operation; value is what a Get has read, or NULL. */
 void history_return(struct history *history, size_t index, struct bytes *value,
                     uint64_t now);
 
-/*
- * Checks a history that has only Appends of tokens and Gets: each Append's
- * value is unique and no value is a part of another. Then the longest value
- * read must explain everything, and linearizability is a matter of positions.
- * Returns true, or false with a sentence in text (size octets with its zero)
- * that says what is wrong. Every key must have been read after everything had
- * ended.
- */
-bool history_check_appends(const struct history *history, char *text,
-                           size_t size);
+/* Notes that an operation was refused or has failed. */
+void history_end(struct history *history, size_t index,
+                 enum history_result result, uint64_t now);
 
 #endif

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sim: runs whole stores in imagined worlds, one per seed, and stops at the
- * first that breaks an invariant, with the command that shows it again.
+ * first that breaks an invariant, with the command that shows it again. Each
+ * runs in a process of its own, so that an assertion that fails in a role is a
+ * finding like any other, with its seed.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rpc/program.h"
 #include "sim/cluster.h"
@@ -94,6 +98,44 @@ static void print_violation(const struct arguments *arguments, uint64_t seed,
            arguments->clients, seed);
 }
 
+static void give_up(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* Runs one schedule in a child process, which has the same constants at the
+ * same places. */
+static struct cluster_result run_apart(const struct cluster_config *config)
+{
+    struct cluster_result result = {0};
+    int ends[2];
+    int status;
+    ssize_t got;
+    pid_t child;
+
+    if (pipe(ends) < 0)
+        give_up("pipe");
+    child = fork();
+    if (child < 0)
+        give_up("fork");
+    if (child == 0) {
+        result = cluster_run(config);
+        _exit(write(ends[1], &result, sizeof(result)) != sizeof(result));
+    }
+    close(ends[1]);
+    got = read(ends[0], &result, sizeof(result));
+    close(ends[0]);
+    if (waitpid(child, &status, 0) < 0)
+        give_up("waitpid");
+    if (got != (ssize_t)sizeof(result)) {
+        result.violation = "a role or the world has crashed";
+        snprintf(result.detail, sizeof(result.detail), "%s",
+                 WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
+    }
+    return result;
+}
+
 static int run(const struct arguments *arguments, struct cluster_config config,
                uint64_t first, uint64_t last)
 {
@@ -105,7 +147,7 @@ static int run(const struct arguments *arguments, struct cluster_config config,
         struct cluster_result result;
 
         config.seed = seed;
-        result = cluster_run(&config);
+        result = run_apart(&config);
         add(&totals, &result);
         if (result.violation) {
             print_violation(arguments, seed, &result);
@@ -128,7 +170,8 @@ int main(int argc, char **argv)
     const struct program_option options[] = {
         PROGRAM_TEXT_OPTION("seeds", "N|N-M", "schedules to run (1-100)",
                             &arguments.seeds),
-        PROGRAM_TEXT_OPTION("plan", "NAME", "calm, lossy or vicious (vicious)",
+        PROGRAM_TEXT_OPTION("plan", "NAME",
+                            "calm, lossy, crowded or vicious (vicious)",
                             &arguments.plan),
         PROGRAM_U32_OPTION("seconds", "S", "virtual time with faults (10)",
                            &arguments.seconds, 1, 100000),

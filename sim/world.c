@@ -23,7 +23,7 @@ struct host {
     struct peer self;
     struct node *node; /* NULL: down */
     world_birth birth;
-    void *birth_context;
+    const void *birth_context;
     struct bytes *record;
     uint64_t paused_until;
     uint32_t skew_percent;
@@ -70,6 +70,9 @@ struct world {
     world_answer answer;
     world_check check;
     void *context;
+    world_filter filter;
+    world_listener listener;
+    void *intercept_context;
     struct named_count names[EVENT_NAMES_MAX];
     size_t name_count;
 };
@@ -173,33 +176,46 @@ static uint64_t draw_delay(struct world *world)
     return delay;
 }
 
+void world_post(struct world *world, const struct world_message *message)
+{
+    struct happening happening = {
+        .time = world->now + draw_delay(world),
+        .kind = HAPPENING_MESSAGE,
+        .from = (uint16_t)message->from,
+        .to = (uint16_t)message->to,
+        .life = message->to_life,
+        .from_life = message->from_life,
+        .body = bytes_share(message->body),
+    };
+
+    assert(message->from < world->host_count);
+    assert(message->to < world->host_count);
+    heap_push(world, &happening);
+}
+
 static void carry_send(struct world *world, size_t from,
                        const struct effect *effect)
 {
-    size_t to = find_host(world, &effect->send.to.address);
-    unsigned copies = 1;
-    struct happening happening = {
-        .kind = HAPPENING_MESSAGE,
-        .from = (uint16_t)from,
-        .to = (uint16_t)to,
-        .life = effect->send.to.incarnation,
+    struct world_message message = {
+        .from = from,
         .from_life = world->hosts[from].self.incarnation,
+        .to = find_host(world, &effect->send.to.address),
+        .to_life = effect->send.to.incarnation,
+        .what = effect->send.what,
+        .body = effect->send.body,
     };
 
     world->counts.sent++;
-    if (to == world->host_count || happens(world, world->plan.drop)) {
+    if (message.to == world->host_count || happens(world, world->plan.drop) ||
+        (world->filter && !world->filter(world->intercept_context, &message))) {
         world->counts.dropped++;
         return;
     }
     if (happens(world, world->plan.dup)) {
         world->counts.doubled++;
-        copies = 2;
+        world_post(world, &message);
     }
-    while (copies-- > 0) {
-        happening.time = world->now + draw_delay(world);
-        happening.body = bytes_share(effect->send.body);
-        heap_push(world, &happening);
-    }
+    world_post(world, &message);
 }
 
 static void carry_timer(struct world *world, size_t host,
@@ -235,37 +251,46 @@ static void carry_answer(struct world *world, size_t host,
         world->answer(world->context, host, effect->answer.call, body);
 }
 
-/* Carries out the effects of one event of a host, which may die on the way. */
-static void carry_out(struct world *world, size_t index)
+static void carry_log(struct world *world, size_t host,
+                      const struct effect *effect)
+{
+    count_name(world, effect->log.name);
+    if (world->listener)
+        world->listener(world->intercept_context, host, effect->log.name);
+    if (effect->log.level == LOG_LEVEL_FATAL)
+        world_crash(world, host);
+}
+
+static void carry(struct world *world, size_t index,
+                  const struct effect *effect)
 {
     struct host *host = &world->hosts[index];
 
-    for (size_t i = 0; i < world->env.count; i++) {
-        const struct effect *effect = &world->env.effects[i];
+    switch (effect->kind) {
+    case EFFECT_SEND: carry_send(world, index, effect); break;
+    case EFFECT_SET_TIMER: carry_timer(world, index, effect); break;
+    case EFFECT_STOP_TIMER:
+        host->timer_generation[effect->timer.slot] = 0;
+        break;
+    case EFFECT_PERSIST:
+        bytes_release(host->record);
+        host->record = bytes_share(effect->persist.record);
+        break;
+    case EFFECT_ANSWER: carry_answer(world, index, effect); break;
+    case EFFECT_LOG: carry_log(world, index, effect); break;
+    }
+}
 
-        if (happens(world, world->plan.crash_midway) && host->birth) {
+/* Carries out the effects of one event of a host, which may die on the way. */
+static void carry_out(struct world *world, size_t index)
+{
+    const struct host *host = &world->hosts[index];
+
+    for (size_t i = 0; i < world->env.count && host->node; i++) {
+        if (happens(world, world->plan.crash_midway) && host->birth)
             world_crash(world, index);
-            break;
-        }
-        switch (effect->kind) {
-        case EFFECT_SEND: carry_send(world, index, effect); break;
-        case EFFECT_SET_TIMER: carry_timer(world, index, effect); break;
-        case EFFECT_STOP_TIMER:
-            host->timer_generation[effect->timer.slot] = 0;
-            break;
-        case EFFECT_PERSIST:
-            bytes_release(host->record);
-            host->record = bytes_share(effect->persist.record);
-            break;
-        case EFFECT_ANSWER: carry_answer(world, index, effect); break;
-        case EFFECT_LOG:
-            count_name(world, effect->log.name);
-            if (effect->log.level == LOG_LEVEL_FATAL) {
-                world_crash(world, index);
-                i = world->env.count;
-            }
-            break;
-        }
+        else
+            carry(world, index, &world->env.effects[i]);
     }
     env_clear(&world->env);
     world->counts.events++;
@@ -283,7 +308,7 @@ static void begin_life(struct world *world, size_t index)
 }
 
 size_t world_add(struct world *world, const char *address, struct node *node,
-                 world_birth birth, void *context)
+                 world_birth birth, const void *context)
 {
     size_t index = world->host_count++;
     struct host *host = &world->hosts[index];
@@ -308,6 +333,12 @@ struct peer world_peer(const struct world *world, size_t host)
 {
     assert(host < world->host_count);
     return world->hosts[host].self;
+}
+
+const struct bytes *world_record(const struct world *world, size_t host)
+{
+    assert(host < world->host_count);
+    return world->hosts[host].record;
 }
 
 bool world_is_up(const struct world *world, size_t host)
@@ -456,7 +487,7 @@ struct world *world_new(uint64_t seed, const struct world_plan *plan)
     env_init(&world->env);
     world->env.log_level = LOG_LEVEL_FATAL;
     arena_init(&world->arena);
-    arena_init(&world->answer_arena);
+    arena_init_trusted(&world->answer_arena);
     return world;
 }
 
@@ -486,6 +517,14 @@ void world_observe(struct world *world, world_answer answer, world_check check,
     world->answer = answer;
     world->check = check;
     world->context = context;
+}
+
+void world_intercept(struct world *world, world_filter filter,
+                     world_listener listener, void *context)
+{
+    world->filter = filter;
+    world->listener = listener;
+    world->intercept_context = context;
 }
 
 uint64_t world_now(const struct world *world)

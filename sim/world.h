@@ -39,12 +39,32 @@ struct world;
 
 /* Makes the node of a host's next life: a role with this identity, from the
  * durable record that the life before left, or NULL. */
-typedef struct node *(*world_birth)(void *context, const struct peer *self,
+typedef struct node *(*world_birth)(const void *context,
+                                    const struct peer *self,
                                     const struct bytes *record);
 
 /* The end of a local call (env_answer) on a host. Borrowed. */
 typedef void (*world_answer)(void *context, size_t host, uint64_t call,
                              const Pbkv__Body *body);
+
+/* A message that a host has sent. */
+struct world_message {
+    size_t from;
+    uint64_t from_life;
+    size_t to;
+    uint64_t to_life; /* that it is meant for; 0: whoever is there */
+    Pbkv__Body__KindCase what;
+    struct bytes *body;
+};
+
+/* Decides about a message that is being sent: returns whether it goes on its
+ * way. The message is borrowed; whoever takes a reference to its body can
+ * world_post it later. May crash hosts, the sender too. */
+typedef bool (*world_filter)(void *context,
+                             const struct world_message *message);
+
+/* A named event of a host. */
+typedef void (*world_listener)(void *context, size_t host, const char *name);
 
 /* Called after every event with the host that had it: checks invariants. */
 typedef void (*world_check)(void *context, struct world *world, size_t host);
@@ -71,11 +91,21 @@ void world_set_plan(struct world *world, const struct world_plan *plan);
 void world_observe(struct world *world, world_answer answer, world_check check,
                    void *context);
 
+/* Sets who decides about messages and who hears of named events. Either may be
+ * NULL. */
+void world_intercept(struct world *world, world_filter filter,
+                     world_listener listener, void *context);
+
+/* Puts a message on the network, past the filter. It is neither lost nor
+ * doubled by chance, and takes the plan's time. Takes a reference of its own.
+ */
+void world_post(struct world *world, const struct world_message *message);
+
 /* Adds a host at an address and starts its first life (incarnation 1). Returns
  * its index, counting from 0. birth may be NULL when node is given: then node
  * is its only life. */
 size_t world_add(struct world *world, const char *address, struct node *node,
-                 world_birth birth, void *context);
+                 world_birth birth, const void *context);
 
 /* Returns the node of a host, borrowed, or NULL while it is down. */
 struct node *world_node(const struct world *world, size_t host);
@@ -83,19 +113,22 @@ struct node *world_node(const struct world *world, size_t host);
 /* Returns the identity of a host's present or last life. */
 struct peer world_peer(const struct world *world, size_t host);
 
+/* Returns the durable record of a host, borrowed, or NULL when it has none. */
+const struct bytes *world_record(const struct world *world, size_t host);
+
 /* Returns whether a host is up (a paused one is). */
 bool world_is_up(const struct world *world, size_t host);
 bool world_is_paused(const struct world *world, size_t host);
 
 /* Ends a host's life: its timers, and all it has not sent. */
-void world_crash(struct world *world, size_t host);
+void world_crash(struct world *world, size_t index);
 
 /* Begins a host's next life, as a new incarnation. It must be down. */
-void world_restart(struct world *world, size_t host);
+void world_restart(struct world *world, size_t index);
 
 /* Stops a host for a while: what comes in meanwhile happens afterwards, and the
  * host believes that nothing happened. */
-void world_pause(struct world *world, size_t host, uint64_t duration_us);
+void world_pause(struct world *world, size_t index, uint64_t duration_us);
 
 /* Makes a host's timers run at percent of their delay: 100 is right. */
 void world_skew(struct world *world, size_t host, uint32_t percent);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explorer: see explorer.h, and explorer_state.h for the map of the files. Here
+ * are the system's beginning and end, and global states as a whole.
+ */
+#include "sim/explorer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "node/memory.h"
+#include "sim/explorer_state.h"
+
+double explorer_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double explorer_cpu_seconds(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + 1e-9 * (double)used.tv_nsec;
+}
+
+uint64_t explorer_memory(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* ---- Beginning and end ---- */
+
+static void tables_init(struct explorer *explorer)
+{
+    intern_init(&explorer->local_names);
+    segments_init(&explorer->locals, sizeof(struct local));
+    intern_init(&explorer->message_names);
+    segments_init(&explorer->messages, sizeof(struct sent_message));
+    intern_init(&explorer->lists);
+    segments_init(&explorer->list_hashes, sizeof(uint64_t));
+    number_map_init(&explorer->context_numbers);
+    segments_init(&explorer->contexts, sizeof(struct context));
+    number_map_init(&explorer->unions);
+    number_map_init(&explorer->outcomes);
+    segments_init(&explorer->outcome_list, sizeof(struct outcome *));
+    number_map_init(&explorer->act_numbers);
+    segments_init(&explorer->act_steps, sizeof(struct steps *));
+}
+
+/* Does one event of one node, for the start of the system. */
+static void start_node(struct explorer *explorer, uint32_t host)
+{
+    uint32_t *contexts = explorer->start.contexts;
+    const struct outcome *outcome =
+        explorer_outcome(explorer, context_at(explorer, contexts[host])->local,
+                         event_make(EVENT_RESTART, 0));
+
+    assert(!outcome->failure);
+    contexts[host] = context_number(explorer, outcome->local,
+                                    context_at(explorer, contexts[host])->list);
+    for (uint32_t i = 0; i < outcome->send_count; i++) {
+        uint32_t to = outcome->sends[i].to;
+
+        contexts[to] =
+            context_add(explorer, contexts[to], outcome->sends[i].list);
+    }
+}
+
+static void start_system(struct explorer *explorer)
+{
+    uint32_t nothing = list_number(explorer, NULL, 0);
+
+    for (uint32_t host = 0; host < explorer->count; host++) {
+        bool restarts = explorer->nodes[host].restarts;
+
+        explorer->nodes[host].restarts = true; /* nothing may be dropped yet */
+        explorer->start.contexts[host] =
+            context_number(explorer, local_unborn(explorer, host), nothing);
+        start_node(explorer, host);
+        explorer->nodes[host].restarts = restarts;
+    }
+    explorer->start.sum = global_sum(explorer, &explorer->start);
+    explorer->beginning = explorer->start;
+}
+
+struct explorer *explorer_new(const struct explorer_node *nodes, uint32_t count,
+                              bool guards, uint32_t recheck)
+{
+    struct explorer *explorer = memory_new(sizeof(*explorer));
+    struct catch_signals *catch = catch_begin();
+
+    assert(count > 0 && count <= EXPLORER_NODES_MAX);
+    memcpy(explorer->nodes, nodes, count * sizeof(*nodes));
+    explorer->count = count;
+    explorer->guards = guards;
+    explorer->recheck = recheck;
+    for (uint32_t i = 0; i < count; i++)
+        explorer->acting += nodes[i].wants != NULL;
+    assert(explorer->acting * 4 <= EVENT_SHIFT);
+    pthread_mutex_init(&explorer->lock, NULL);
+    env_init(&explorer->env);
+    explorer->env.log_level = LOG_LEVEL_FATAL;
+    arena_init(&explorer->arena);
+    sink_init(&explorer->sink, SINK_CANONICAL);
+    sink_init(&explorer->other_sink, SINK_CANONICAL);
+    tables_init(explorer);
+    start_system(explorer);
+    catch_end(catch);
+    return explorer;
+}
+
+static void free_pointers(struct segments *array)
+{
+    for (uint32_t i = 0; i < array->count; i++)
+        free(*(void **)segments_at(array, i));
+    segments_release(array);
+}
+
+static void tables_release(struct explorer *explorer)
+{
+    for (uint32_t i = 0; i < explorer->locals.count; i++) {
+        struct local *local = segments_at(&explorer->locals, i);
+
+        node_release(local->node);
+        bytes_release(local->record);
+    }
+    contexts_forget_steps(explorer);
+    segments_release(&explorer->locals);
+    segments_release(&explorer->messages);
+    segments_release(&explorer->list_hashes);
+    segments_release(&explorer->contexts);
+    free_pointers(&explorer->outcome_list);
+    free_pointers(&explorer->act_steps);
+    intern_release(&explorer->local_names);
+    intern_release(&explorer->message_names);
+    intern_release(&explorer->lists);
+    number_map_release(&explorer->context_numbers);
+    number_map_release(&explorer->unions);
+    number_map_release(&explorer->outcomes);
+    number_map_release(&explorer->act_numbers);
+}
+
+void explorer_free(struct explorer *explorer)
+{
+    if (!explorer)
+        return;
+    tables_release(explorer);
+    free(explorer->prefix.events);
+    env_release(&explorer->env);
+    arena_release(&explorer->arena);
+    sink_release(&explorer->sink);
+    sink_release(&explorer->other_sink);
+    pthread_mutex_destroy(&explorer->lock);
+    free(explorer);
+}
+
+struct explorer_sizes explorer_sizes(const struct explorer *explorer)
+{
+    return (struct explorer_sizes){
+        .locals = explorer->locals.count,
+        .messages = explorer->messages.count,
+        .sets = explorer->lists.entries.count,
+        .contexts = explorer->contexts.count,
+    };
+}
+
+const char *explorer_end_name(enum explorer_end end)
+{
+    switch (end) {
+    case EXPLORER_EXHAUSTED: return "exhausted";
+    case EXPLORER_GOAL: return "goal reached";
+    case EXPLORER_VIOLATION: return "violated";
+    case EXPLORER_DEPTH: return "stopped at the depth limit";
+    case EXPLORER_STATES: return "stopped at the limit of states";
+    case EXPLORER_MEMORY: return "stopped at the memory limit";
+    case EXPLORER_TIME: return "stopped at the time limit";
+    case EXPLORER_WALKS: return "stopped after all walks";
+    }
+    return "?";
+}
+
+/* ---- Global states ---- */
+
+uint32_t global_knowledge(const struct explorer *explorer,
+                          const struct global *global)
+{
+    uint32_t knowledge = 0;
+    unsigned shift = 0;
+
+    for (uint32_t i = 0; i < explorer->count; i++) {
+        if (!explorer->nodes[i].wants)
+            continue;
+        knowledge |=
+            (uint32_t)context_at(explorer, global->contexts[i])->progress
+            << shift;
+        shift += 4;
+    }
+    return knowledge;
+}
+
+uint64_t global_sum(const struct explorer *explorer,
+                    const struct global *global)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < explorer->count; i++)
+        sum += context_at(explorer, global->contexts[i])->hash;
+    return sum;
+}
+
+uint64_t global_hash(const struct global *global)
+{
+    return intern_mix(global->sum);
+}
+
+uint32_t global_crashes(const struct explorer *explorer,
+                        const struct global *global)
+{
+    uint32_t crashes = 0;
+
+    for (uint32_t i = 0; i < explorer->count; i++)
+        crashes += context_at(explorer, global->contexts[i])->crashes;
+    return crashes;
+}
+
+bool global_equal(const struct explorer *explorer, const struct global *a,
+                  const struct global *b)
+{
+    return a->sum == b->sum &&
+           memcmp(a->contexts, b->contexts,
+                  explorer->count * sizeof(a->contexts[0])) == 0;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explorer_path: going a path again. An event of a path that cannot happen
+ * where the path has led is left out, which makes shortening simple: take an
+ * event away, go the rest, and see whether it still ends in the same violation.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/memory.h"
+#include "sim/explorer_state.h"
+
+void path_append(struct explorer_path *path, uint32_t node, uint32_t event)
+{
+    size_t count = path->count;
+
+    if ((count & (count - 1)) == 0) /* full at every power of two */
+        path->events = memory_resize(path->events, (count ? 2 * count : 1) *
+                                                       sizeof(*path->events));
+    path->events[path->count++] = (struct explorer_event){node, event};
+}
+
+/* ---- One event ---- */
+
+static bool timer_is_ready(const struct local *local, uint32_t slot)
+{
+    for (uint32_t i = 0; i < local->timer_count; i++) {
+        if (local->timers[i].slot == slot)
+            return timer_may_fire(local, i);
+    }
+    return false;
+}
+
+static bool has_message(const struct explorer *explorer, uint32_t list,
+                        uint32_t message)
+{
+    uint32_t count;
+    const uint32_t *messages = list_messages(explorer, list, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (messages[i] == message)
+            return true;
+    }
+    return false;
+}
+
+static bool can_happen(const struct explorer *explorer,
+                       const struct global *global, uint32_t host,
+                       uint32_t event)
+{
+    const struct explorer_node *node = &explorer->nodes[host];
+    const struct context *context =
+        context_at(explorer, global->contexts[host]);
+    const struct local *local = local_at(explorer, context->local);
+
+    switch (event_kind(event)) {
+    case EVENT_DELIVER:
+        return local->node &&
+               has_message(explorer, context->list, event_argument(event));
+    case EVENT_TIMER: return timer_is_ready(local, event_argument(event));
+    case EVENT_CRASH: return local->node && node->crashes;
+    case EVENT_RESTART:
+        return !local->node && !local->finished && node->restarts;
+    case EVENT_ACT: return local->wants;
+    case EVENT_FORGET: return true;
+    }
+    return false;
+}
+
+static void forget_messages(struct explorer *explorer, struct global *global)
+{
+    pthread_mutex_lock(&explorer->lock);
+    for (uint32_t i = 0; i < explorer->count; i++)
+        global->contexts[i] = context_number(
+            explorer, context_at(explorer, global->contexts[i])->local,
+            list_number(explorer, NULL, 0));
+    global->sum = global_sum(explorer, global);
+    pthread_mutex_unlock(&explorer->lock);
+}
+
+/* Does an event that can happen. Returns NULL or what is wrong with it. */
+static const char *happen(struct worker *worker, struct global *global,
+                          uint32_t host, uint32_t *event)
+{
+    struct explorer *explorer = worker->explorer;
+    struct global before = *global;
+    struct step step;
+
+    if (event_kind(*event) == EVENT_FORGET) {
+        forget_messages(explorer, global);
+        return NULL;
+    }
+    if (event_kind(*event) == EVENT_ACT)
+        *event = event_make(EVENT_ACT, global_knowledge(explorer, global));
+    context_step(explorer, global->contexts[host], *event, &step);
+    if (step.outcome->failure)
+        return step.outcome->failure;
+    worker_apply(worker, &before, host, &step, global);
+    return NULL;
+}
+
+const char *path_go(struct explorer *explorer, struct global *global,
+                    const struct explorer_event *event)
+{
+    static const struct explorer_search plain = {.threads = 1};
+    struct worker worker;
+    uint32_t what = event->event;
+    const char *sentence;
+
+    worker_init(&worker, explorer, &plain);
+    sentence = happen(&worker, global, event->node, &what);
+    worker_release(&worker);
+    return sentence;
+}
+
+/* ---- Paths ---- */
+
+struct replay {
+    struct worker worker;
+    const struct explorer_rule *invariants;
+    struct global global;
+    struct explorer_path used;
+    bool complete; /* nothing was left out */
+};
+
+static const char *replay_path(struct replay *replay,
+                               const struct explorer_path *path)
+{
+    struct explorer *explorer = replay->worker.explorer;
+    const char *sentence = NULL;
+
+    replay->global = explorer->start;
+    replay->used = (struct explorer_path){NULL, 0};
+    replay->complete = true;
+    for (size_t i = 0; i < path->count && !sentence; i++) {
+        uint32_t host = path->events[i].node;
+        uint32_t event = path->events[i].event;
+
+        if (host >= explorer->count ||
+            !can_happen(explorer, &replay->global, host, event)) {
+            replay->complete = false;
+            continue;
+        }
+        sentence = happen(&replay->worker, &replay->global, host, &event);
+        path_append(&replay->used, host, event);
+        if (!sentence)
+            sentence = worker_judge(&replay->worker, replay->invariants,
+                                    &replay->global, NULL);
+    }
+    return sentence;
+}
+
+const char *explorer_replay(struct explorer *explorer,
+                            const struct explorer_search *search,
+                            const struct explorer_path *path,
+                            struct explorer_path *used)
+{
+    static const struct explorer_search plain = {.threads = 1};
+    struct replay replay = {.invariants = search ? search->invariants : NULL};
+    struct catch_signals *catch = catch_begin();
+    const char *sentence;
+
+    worker_init(&replay.worker, explorer, &plain);
+    sentence = replay_path(&replay, path);
+    worker_release(&replay.worker);
+    catch_end(catch);
+    if (used)
+        *used = replay.used;
+    else
+        free(replay.used.events);
+    return sentence;
+}
+
+bool explorer_start_at(struct explorer *explorer,
+                       const struct explorer_path *path, bool forget)
+{
+    static const struct explorer_search plain = {.threads = 1};
+    struct replay replay = {.invariants = NULL};
+    struct catch_signals *catch = catch_begin();
+    bool gone;
+
+    worker_init(&replay.worker, explorer, &plain);
+    gone = replay_path(&replay, path) == NULL && replay.complete;
+    if (gone) {
+        for (size_t i = 0; i < replay.used.count; i++)
+            path_append(&explorer->prefix, replay.used.events[i].node,
+                        replay.used.events[i].event);
+        if (forget) {
+            forget_messages(explorer, &replay.global);
+            path_append(&explorer->prefix, 0, event_make(EVENT_FORGET, 0));
+        }
+        explorer->start = replay.global;
+    }
+    free(replay.used.events);
+    worker_release(&replay.worker);
+    catch_end(catch);
+    return gone;
+}
+
+/* Goes the path without one event. Returns whether it still ends in this
+ * sentence, and then *path is what remains of it. */
+static bool goes_without(struct replay *replay, struct explorer_path *path,
+                         size_t index, const char *sentence)
+{
+    struct explorer_path shorter = {NULL, 0};
+    const char *other;
+
+    for (size_t i = 0; i < path->count; i++) {
+        if (i != index)
+            path_append(&shorter, path->events[i].node, path->events[i].event);
+    }
+    other = replay_path(replay, &shorter);
+    free(shorter.events);
+    if (!other || strcmp(other, sentence) != 0) {
+        free(replay->used.events);
+        return false;
+    }
+    free(path->events);
+    *path = replay->used;
+    return true;
+}
+
+void explorer_minimise(struct explorer *explorer,
+                       const struct explorer_search *search,
+                       struct explorer_path *path)
+{
+    static const struct explorer_search plain = {.threads = 1};
+    struct replay replay = {.invariants = search->invariants};
+    struct catch_signals *catch = catch_begin();
+    const char *sentence;
+    bool shorter = true;
+
+    worker_init(&replay.worker, explorer, &plain);
+    sentence = replay_path(&replay, path);
+    assert(sentence);
+    free(path->events);
+    *path = replay.used;
+    while (shorter) {
+        shorter = false;
+        for (size_t i = path->count; i-- > 0;) {
+            if (i < path->count && goes_without(&replay, path, i, sentence))
+                shorter = true;
+        }
+    }
+    worker_release(&replay.worker);
+    catch_end(catch);
+}

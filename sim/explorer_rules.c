@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explorer_rules: see explorer_rules.h. Each judgement walks over the nodes and
+ * picks those of its kind.
+ */
+#include "sim/explorer_rules.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pbserver/server.h"
+#include "sim/script.h"
+#include "viewservice/view_server.h"
+
+/* ---- Who is who ---- */
+
+static bool is_a(const struct explorer_view *view, uint32_t index,
+                 const char *type)
+{
+    return view->nodes[index] &&
+           strcmp(view->nodes[index]->type->name, type) == 0;
+}
+
+static const struct server *server_at(const struct explorer_view *view,
+                                      uint32_t index)
+{
+    return is_a(view, index, "kv server")
+               ? (const struct server *)view->nodes[index]
+               : NULL;
+}
+
+static const struct script *script_at(const struct explorer_view *view,
+                                      uint32_t index)
+{
+    return is_a(view, index, "scripted client")
+               ? (const struct script *)view->nodes[index]
+               : NULL;
+}
+
+static const struct view_record *record_of(const struct explorer_view *view)
+{
+    return is_a(view, 0, "view service")
+               ? &((const struct view_server *)view->nodes[0])->record
+               : NULL;
+}
+
+/* Calls judge for every ordered pair of servers that are up. */
+static const char *for_pairs(const struct explorer_view *view,
+                             const char *(*judge)(const struct server *a,
+                                                  const struct server *b))
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        for (uint32_t j = 0; j < view->count; j++) {
+            const struct server *a = server_at(view, i);
+            const struct server *b = server_at(view, j);
+            const char *sentence = i != j && a && b ? judge(a, b) : NULL;
+
+            if (sentence)
+                return sentence;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Invariants ---- */
+
+static const char *pair_one_primary(const struct server *a,
+                                    const struct server *b)
+{
+    if (a->view.number != b->view.number || a->view.number == 0)
+        return NULL;
+    if (!view_equal(&a->view, &b->view))
+        return "two servers know different views of one number";
+    return server_is_primary(a) && server_is_primary(b)
+               ? "two servers are primary of one view"
+               : NULL;
+}
+
+const char *rule_one_primary(const struct explorer_view *view)
+{
+    return for_pairs(view, pair_one_primary);
+}
+
+static const char *pair_same_state(const struct server *a,
+                                   const struct server *b)
+{
+    struct digest left;
+    struct digest right;
+
+    if (!a->initialised || !b->initialised ||
+        a->view.number != b->view.number || a->state.op != b->state.op)
+        return NULL;
+    left = state_digest(&a->state);
+    right = state_digest(&b->state);
+    return digest_equal(&left, &right)
+               ? NULL
+               : "primary and backup differ at the same op number";
+}
+
+const char *rule_same_state(const struct explorer_view *view)
+{
+    return for_pairs(view, pair_same_state);
+}
+
+static const char *pair_committed(const struct server *later,
+                                  const struct server *earlier)
+{
+    bool was_primary = server_is_primary(earlier) && earlier->initialised;
+
+    if (!server_is_serving(later) || !was_primary ||
+        later->view.number <= earlier->view.number)
+        return NULL;
+    return later->state.op < earlier->committed
+               ? "a committed operation was lost"
+               : NULL;
+}
+
+const char *rule_committed_survives(const struct explorer_view *view)
+{
+    return for_pairs(view, pair_committed);
+}
+
+static bool has_twice(const struct bytes *value)
+{
+    for (uint32_t i = 0; i < value->length; i++) {
+        if (memchr(value->data + i + 1, value->data[i], value->length - i - 1))
+            return true;
+    }
+    return false;
+}
+
+const char *rule_applied_once(const struct explorer_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        for (size_t j = 0; server && j < server->state.kv.count; j++) {
+            if (has_twice(kv_at(&server->state.kv, j).value))
+                return "an operation took effect twice";
+        }
+    }
+    return NULL;
+}
+
+/* Returns the server that is primary of the view service's view and knows it,
+ * with the state; or NULL. */
+static const struct server *newest_primary(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    for (uint32_t i = 0; record && i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && view_equal(&server->view, &record->view) &&
+            server_is_serving(server))
+            return server;
+    }
+    return NULL;
+}
+
+/* Whether what the operation wrote is at the server; a later Put may have
+ * replaced it, so only scripts of Appends can tell. */
+static bool is_there(const struct server *server, const struct script_op *op)
+{
+    const struct bytes *value =
+        kv_get(&server->state.kv, op->key, strlen(op->key));
+
+    return value && memchr(value->data, op->value[0], value->length);
+}
+
+const char *rule_answered_survives(const struct explorer_view *view)
+{
+    const struct server *primary = newest_primary(view);
+
+    for (uint32_t i = 0; primary && i < view->count; i++) {
+        const struct script *script = script_at(view, i);
+
+        for (uint32_t j = 0; script && j < script->ended; j++) {
+            if (script->ops[j].kind == SCRIPT_APPEND &&
+                script->notes[j].status == PBKV__STATUS__OK &&
+                !is_there(primary, &script->ops[j]))
+                return "an answered operation was lost";
+        }
+    }
+    return NULL;
+}
+
+const char *rule_linearizable(const struct explorer_view *view)
+{
+    const struct script *scripts[SCRIPT_CLIENTS_MAX];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct script *script = script_at(view, i);
+
+        if (script)
+            scripts[count++] = script;
+    }
+    return script_histories_are_linearizable(scripts, count)
+               ? NULL
+               : "the history is not linearizable";
+}
+
+const char *rule_known_views(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    for (uint32_t i = 0; record && i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && server->view.number > record->view.number)
+            return "a server knows a view that does not exist";
+    }
+    return NULL;
+}
+
+/* ---- Goals ---- */
+
+static const struct server *find_server(const struct explorer_view *view,
+                                        const struct peer *peer)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && peer_equal(&server->config.self, peer))
+            return server;
+    }
+    return NULL;
+}
+
+static bool is_ready(const struct explorer_view *view,
+                     const struct view_record *record, const struct peer *peer)
+{
+    const struct server *server = find_server(view, peer);
+
+    return server && server->initialised && !server->out.active &&
+           server->view.number == record->view.number;
+}
+
+const char *goal_paired(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    if (!record || record->view.number < view->parameter ||
+        record->acknowledged < record->view.number)
+        return NULL;
+    return is_ready(view, record, &record->view.primary) &&
+                   is_ready(view, record, &record->view.backup)
+               ? "primary and backup have the state"
+               : NULL;
+}
+
+const char *goal_view(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    return record && record->view.number == view->parameter
+               ? "the view has changed"
+               : NULL;
+}
+
+const char *goal_backup_is_down(const struct explorer_view *view)
+{
+    return !view->nodes[2] ? goal_view(view) : NULL;
+}
+
+const char *goal_swapped(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    return record && strcmp(record->view.primary.address.text, "s2") == 0 &&
+                   strcmp(record->view.backup.address.text, "s1") == 0
+               ? goal_paired(view)
+               : NULL;
+}
+
+const char *goal_transferring(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+    const struct server *primary =
+        record ? find_server(view, &record->view.primary) : NULL;
+
+    return primary && record->view.number == view->parameter &&
+                   primary->view.number == view->parameter &&
+                   primary->out.active
+               ? "the state is on its way"
+               : NULL;
+}
+
+const char *goal_answered(const struct explorer_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct script *script = script_at(view, i);
+
+        if (script && script->ended == 0)
+            return NULL;
+    }
+    return "the first operations have ended";
+}
+
+const char *goal_under_way(const struct explorer_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && server->state.op >= view->parameter &&
+            server_is_serving(server) && server->committed < server->state.op)
+            return "an operation is under way";
+    }
+    return NULL;
+}
+
+const char *goal_finished(const struct explorer_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct script *script = script_at(view, i);
+
+        if (script && script->ended < script->count)
+            return NULL;
+    }
+    return "all operations have ended";
+}
+
+/* ---- Prunes ---- */
+
+const char *prune_views(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    return record && record->view.number > view->parameter ? "views" : NULL;
+}
+
+const char *prune_ops(const struct explorer_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && server->state.op > view->parameter)
+            return "op numbers";
+    }
+    return NULL;
+}
+
+const char *prune_rounds(const struct explorer_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && server->round > view->parameter)
+            return "rounds";
+    }
+    return NULL;
+}

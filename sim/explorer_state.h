@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explorer_state: what the explorer's files share, for them only.
+ *
+ *   explorer.c         the system: its nodes, its start, its tables
+ *   explorer_steps.c   node states and events; runs handlers
+ *   explorer_context.c a node state with its messages, and all its steps
+ *   explorer_catch.c   handlers that abort
+ *   explorer_set.c     the set of global states
+ *   explorer_search.c  breadth first, on several threads
+ *   explorer_walk.c    random walks
+ *   explorer_path.c    paths: found, gone again, made shorter
+ *   explorer_text.c    paths as stories and files
+ *
+ * Four kinds of numbers. A local is a node's state (with incarnation, armed
+ * timers, durable record) or its being down. A message is what one life sent to
+ * another. A list is a sorted set of messages. A context is a local with the
+ * list of everything sent to it, and a global state is one context per node.
+ *
+ * Numbers depend on the order of discovery, thus on threads. Hashes of content
+ * do not: they decide between equally short paths, so that results do not
+ * depend on threads either.
+ *
+ * One lock guards all tables. It is taken only for what is new: a context's
+ * steps are computed once and then read without it.
+ */
+#ifndef SIM_EXPLORER_STATE_H
+#define SIM_EXPLORER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "node/message.h"
+#include "sim/explorer.h"
+#include "sim/intern.h"
+
+enum event_kind {
+    EVENT_DELIVER, /* of a message, by its number */
+    EVENT_TIMER,   /* of a slot */
+    EVENT_CRASH,
+    EVENT_RESTART,
+    EVENT_ACT,    /* with what is known of the others */
+    EVENT_FORGET, /* everything on the way is lost; of no node in particular */
+};
+
+enum { EVENT_SHIFT = 28 };
+
+static inline uint32_t event_make(enum event_kind kind, uint32_t argument)
+{
+    return (uint32_t)kind << EVENT_SHIFT | argument;
+}
+
+static inline enum event_kind event_kind(uint32_t event)
+{
+    return (enum event_kind)(event >> EVENT_SHIFT);
+}
+
+static inline uint32_t event_argument(uint32_t event)
+{
+    return event & (((uint32_t)1 << EVENT_SHIFT) - 1);
+}
+
+struct armed_timer {
+    uint32_t slot;
+    uint32_t min_ms;
+    uint32_t max_ms;
+};
+
+/* A node's state. The struct node is nobody's but the table's: it is cloned for
+ * every event and never changed. */
+struct local {
+    struct node *node; /* NULL: down */
+    uint32_t host;
+    uint32_t crashes;
+    uint64_t incarnation; /* of this or the last life; 0: none yet */
+    bool finished;        /* down for good */
+    bool wants;
+    uint32_t progress;
+    uint32_t timer_count;
+    struct armed_timer timers[TIMERS_MAX]; /* in the order of setting */
+    struct bytes *record;
+};
+
+struct sent_message {
+    uint8_t from;
+    uint8_t to;
+    uint64_t from_incarnation;
+    uint64_t to_incarnation; /* 0: any */
+    const uint8_t *body;
+    size_t length;
+    Pbkv__Body__KindCase what;
+};
+
+struct send_list {
+    uint32_t to;
+    uint32_t list;
+};
+
+/* What an event does to a node. */
+struct outcome {
+    const char *failure; /* NULL, or why there is none */
+    uint32_t local;
+    uint32_t send_count;
+    struct send_list sends[];
+};
+
+struct step {
+    uint32_t event;
+    uint32_t after; /* context; sends to itself are in it */
+    const struct outcome *outcome;
+};
+
+/* All steps of a context that change something, each effect once. */
+struct steps {
+    uint32_t count;
+    uint32_t enabled; /* events that can happen, crashes aside */
+    uint32_t crashes; /* … crashes */
+    struct step step[];
+};
+
+struct context {
+    uint32_t local;
+    uint32_t list;
+    uint64_t hash;
+    uint8_t crashes;
+    bool wants;
+    uint8_t progress;
+    _Atomic(struct steps *) steps;
+};
+
+struct global {
+    uint32_t contexts[EXPLORER_NODES_MAX];
+    uint64_t sum; /* of the contexts' hashes */
+};
+
+struct explorer {
+    struct explorer_node nodes[EXPLORER_NODES_MAX];
+    uint32_t count;
+    uint32_t acting; /* nodes that have `progress` */
+    bool guards;
+    uint32_t recheck;
+
+    pthread_mutex_t lock;
+    struct intern local_names; /* parallel to locals */
+    struct segments locals;    /* struct local */
+    struct intern message_names;
+    struct segments messages; /* struct sent_message */
+    struct intern lists;      /* octets: message numbers, ascending */
+    struct segments list_hashes;
+    struct number_map context_numbers; /* local and list */
+    struct segments contexts;
+    struct number_map unions;   /* context and list: context */
+    struct number_map outcomes; /* local and event: place in outcome_list */
+    struct segments outcome_list;
+    struct number_map act_numbers; /* context and event: in act_steps */
+    struct segments act_steps;     /* struct steps * */
+
+    struct env env;
+    struct arena arena;
+    struct sink sink;
+    struct sink other_sink;
+
+    const struct explorer_search *search; /* the present one */
+    uint64_t handlers;
+    uint64_t checks;
+    uint64_t hits;
+
+    struct global beginning;     /* of the system */
+    struct global start;         /* of searches */
+    struct explorer_path prefix; /* from one to the other */
+};
+
+static inline const struct local *local_at(const struct explorer *explorer,
+                                           uint32_t number)
+{
+    return segments_at(&explorer->locals, number);
+}
+
+static inline struct context *context_at(const struct explorer *explorer,
+                                         uint32_t number)
+{
+    return segments_at(&explorer->contexts, number);
+}
+
+static inline const struct sent_message *message_at(
+    const struct explorer *explorer, uint32_t number)
+{
+    return segments_at(&explorer->messages, number);
+}
+
+/* ---- explorer_steps.c; with the lock held ---- */
+
+/* Returns the local of a node that was never alive. */
+uint32_t local_unborn(struct explorer *explorer, uint32_t host);
+
+/* Returns what an event does to a local, from the memo or by running it. The
+ * outcome belongs to the explorer; without memo, to the caller. */
+const struct outcome *explorer_outcome(struct explorer *explorer,
+                                       uint32_t local, uint32_t event);
+
+/* Frees an outcome that is the caller's. */
+void outcome_free(const struct outcome *outcome);
+
+/* Whether a timer of a local may be the next to run out. */
+bool timer_may_fire(const struct local *local, uint32_t index);
+
+/* Returns the number of a message, whose octets are copied. */
+uint32_t message_number(struct explorer *explorer,
+                        const struct sent_message *message);
+
+/* Runs an event on a clone and shows its effects. */
+void explorer_tell(struct explorer *explorer, uint32_t local, uint32_t event,
+                   void (*tell)(void *context, const struct env *env),
+                   void *context);
+
+/* Returns the hash of an event's content at a node. */
+uint64_t event_hash(const struct explorer *explorer, uint32_t host,
+                    uint32_t event);
+
+/* ---- explorer_context.c; with the lock held, unless it says otherwise ---- */
+
+/* Returns the number of a sorted list. */
+uint32_t list_number(struct explorer *explorer, const uint32_t *messages,
+                     uint32_t count);
+
+/* Returns a list's messages; without the lock. */
+const uint32_t *list_messages(const struct explorer *explorer, uint32_t list,
+                              uint32_t *count);
+
+/* Returns the context of a local with a list, without messages that cannot
+ * arrive any more. */
+uint32_t context_number(struct explorer *explorer, uint32_t local,
+                        uint32_t list);
+
+/* Returns the context that a context is after these messages were sent. */
+uint32_t context_add(struct explorer *explorer, uint32_t number, uint32_t list);
+
+/* Returns the steps of a context, which it computes when they are needed for
+ * the first time. Takes the lock itself. With no_memo they and their outcomes
+ * are the caller's. */
+const struct steps *context_steps(struct explorer *explorer, uint32_t number);
+
+/* Returns the one step of a context that acts. Takes the lock itself. */
+const struct steps *context_act(struct explorer *explorer, uint32_t number,
+                                uint32_t knowledge);
+
+/* Fills in the step of an event of a context, whatever it changes. Takes the
+ * lock itself. */
+void context_step(struct explorer *explorer, uint32_t number, uint32_t event,
+                  struct step *step);
+
+/* Forgets all steps: the switches have changed. */
+void contexts_forget_steps(struct explorer *explorer);
+
+/* ---- Global states (explorer.c); without the lock ---- */
+
+/* Returns what a global state knows of everybody's progress. */
+uint32_t global_knowledge(const struct explorer *explorer,
+                          const struct global *global);
+uint64_t global_sum(const struct explorer *explorer,
+                    const struct global *global);
+uint64_t global_hash(const struct global *global);
+uint32_t global_crashes(const struct explorer *explorer,
+                        const struct global *global);
+bool global_equal(const struct explorer *explorer, const struct global *a,
+                  const struct global *b);
+
+/* ---- A worker: what one thread has for itself (explorer_worker.c) ---- */
+
+struct union_slot {
+    uint64_t key; /* plus one; 0: free */
+    uint64_t after;
+};
+
+struct act_slot {
+    uint64_t key;
+    const struct steps *steps;
+};
+
+/* The verdict of a whole list of rules, or of one; a cache line. */
+struct verdict_slot {
+    _Alignas(64) uint32_t locals[EXPLORER_NODES_MAX];
+    const struct explorer_rule *rules;
+    const struct explorer_rule *which;
+    const char *verdict;
+};
+
+struct worker {
+    struct explorer *explorer;
+    const struct explorer_search *search;
+    struct union_slot *unions;
+    struct act_slot *acts;
+    struct verdict_slot *verdicts; /* of lists */
+    struct verdict_slot *opinions; /* of rules */
+    uint64_t transitions;
+    uint64_t successors;
+    uint64_t pruned;
+    uint64_t states;
+    uint64_t handlers_before;
+};
+
+void worker_init(struct worker *worker, struct explorer *explorer,
+                 const struct explorer_search *search);
+void worker_release(struct worker *worker);
+
+/* Returns the first verdict of a list of rules about a state, or NULL. */
+const char *worker_judge(struct worker *worker,
+                         const struct explorer_rule *rules,
+                         const struct global *global,
+                         const struct explorer_rule **which);
+
+/* The steps of one node in a global state: two lists, either may be NULL. */
+struct choice {
+    const struct steps *steps;
+    const struct steps *act;
+};
+struct choice worker_choice(struct worker *worker, const struct global *global,
+                            uint32_t host);
+void worker_choice_done(struct worker *worker, const struct choice *choice);
+
+/* Makes next the state after a step of host. The step has not failed. */
+void worker_apply(struct worker *worker, const struct global *global,
+                  uint32_t host, const struct step *step, struct global *next);
+
+/* ---- The set of global states (explorer_set.c) ---- */
+
+enum { SHARDS = 256 };
+
+/* Names a state: its shard in the lowest eight bits, its place in the rest. */
+#define STATE_NONE UINT32_MAX
+
+struct shard {
+    pthread_mutex_t lock;
+    uint32_t *slots; /* eight bits of the hash, then place + 1; 0: free */
+    uint32_t capacity;
+    _Atomic(uint32_t *) shown_slots; /* for prefetching without the lock */
+    atomic_uint shown_capacity;
+    struct segments records;
+    uint32_t level_start; /* the states that are being left */
+    uint32_t next_start;  /* the states that they lead to */
+};
+
+struct state_set {
+    const struct explorer *explorer;
+    struct shard shards[SHARDS];
+};
+
+struct state_set *state_set_new(const struct explorer *explorer);
+void state_set_free(struct state_set *set);
+
+/* Loads the place where a state with this hash would be. */
+void state_set_prefetch(const struct state_set *set, uint64_t hash);
+
+/* Adds a state that follows from parent, whose hash is parent_hash. Returns
+ * whether it is new, and its name. Of several parents in one level the one with
+ * the lowest hash stays. Thread-safe. */
+bool state_set_add(struct state_set *set, const struct global *global,
+                   uint64_t hash, uint32_t parent, uint64_t parent_hash,
+                   uint32_t *state);
+
+/* Makes the newest states those to leave next; returns how many they are. */
+uint64_t state_set_next_level(struct state_set *set);
+
+/* Returns a state, and its parent. */
+struct global state_set_at(const struct state_set *set, uint32_t state);
+uint32_t state_set_parent(const struct state_set *set, uint32_t state);
+
+/* ---- explorer_catch.c ---- */
+
+/* Has an abort in a handler end the handler and not the process, until
+ * catch_end; nests not. */
+struct catch_signals;
+struct catch_signals *catch_begin(void);
+void catch_end(struct catch_signals *catch);
+
+/* Calls function(argument). Returns 0, or the signal that it ended with. */
+int catch_call(void (*function)(void *argument), void *argument);
+
+/* ---- explorer_path.c ---- */
+
+/* Appends an event to a path with room for it or not. */
+void path_append(struct explorer_path *path, uint32_t node, uint32_t event);
+
+/* Does an event of a path in a state. Returns NULL or what is wrong with it. */
+const char *path_go(struct explorer *explorer, struct global *global,
+                    const struct explorer_event *event);
+
+/* Searches at random (explorer_walk.c); fills in the result. */
+void explorer_walks(struct explorer *explorer,
+                    const struct explorer_search *search,
+                    struct explorer_result *result);
+
+/* Returns the processor time of all threads so far, in seconds. */
+double explorer_cpu_seconds(void);
+
+/* Returns the peak of the process's memory in octets. */
+uint64_t explorer_memory(void);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explorer_systems: the plans as one table, and how a plan becomes nodes and
+ * rules.
+ */
+#include "sim/explorer_systems.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/explorer_rules.h"
+#include "sim/roles.h"
+
+static const struct script_op put_append_get[] = {
+    {SCRIPT_PUT, "k", "a"}, {SCRIPT_APPEND, "k", "b"}, {SCRIPT_GET, "k", NULL}};
+static const struct script_op append_a[] = {{SCRIPT_APPEND, "k", "a"}};
+static const struct script_op append_b[] = {{SCRIPT_APPEND, "k", "b"}};
+static const struct script_op append_ac[] = {{SCRIPT_APPEND, "k", "a"},
+                                             {SCRIPT_APPEND, "k", "c"}};
+static const struct script_op append_bd[] = {{SCRIPT_APPEND, "k", "b"},
+                                             {SCRIPT_APPEND, "k", "d"}};
+static const struct script_op get_get[] = {{SCRIPT_GET, "k", NULL},
+                                           {SCRIPT_GET, "k", NULL}};
+static const struct script_op append_get[] = {{SCRIPT_APPEND, "k", "a"},
+                                              {SCRIPT_GET, "k", NULL}};
+
+#define SCRIPTS1(a) .scripts = {a}, .script_counts = {sizeof(a) / sizeof(a[0])}
+#define SCRIPTS2(a, b)                                                         \
+    .scripts = {a, b},                                                         \
+    .script_counts = {sizeof(a) / sizeof(a[0]), sizeof(b) / sizeof(b[0])}
+
+/* The way to view 2 with an installed backup, no client and no third server. */
+#define TO_VIEW_2                                                              \
+    {                                                                          \
+        .goal = goal_paired, .goal_parameter = 2, .views = 2,                  \
+        .clients_off = true, .servers_off = 4                                  \
+    }
+
+/* From there to where every client has its first answer. */
+#define TO_AN_ANSWER                                                           \
+    {                                                                          \
+        .goal = goal_answered, .pings_off = true, .cycles_off = true,          \
+        .servers_off = 4, .forget = true                                       \
+    }
+
+static const struct system_plan plans[] = {
+    {.name = "views2",
+     .what = "view service and two servers, from the beginning",
+     .servers = 2,
+     .stages = {{.views = 2}},
+     .stage_count = 1},
+    {.name = "views3",
+     .what = "view service and three servers, from the beginning",
+     .servers = 3,
+     .stages = {{.views = 2}},
+     .stage_count = 1},
+    {.name = "one-client",
+     .what = "Put, Append, Get over primary and backup",
+     .servers = 2,
+     SCRIPTS1(put_append_get),
+     .stages = {TO_VIEW_2,
+                {.ops = 4,
+                 .rounds = 2,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .forget = true}},
+     .stage_count = 2},
+    {.name = "two-clients",
+     .what = "two clients append once each to one key",
+     .servers = 2,
+     SCRIPTS2(append_a, append_b),
+     .stages = {TO_VIEW_2,
+                {.ops = 4,
+                 .rounds = 1,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .ticks_off = true,
+                 .forget = true}},
+     .stage_count = 2},
+    {.name = "two-clients-2",
+     .what = "two clients append twice each to one key",
+     .servers = 2,
+     SCRIPTS2(append_ac, append_bd),
+     .stages = {TO_VIEW_2,
+                {.ops = 6,
+                 .rounds = 1,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .ticks_off = true,
+                 .forget = true}},
+     .stage_count = 2},
+    {.name = "failover-op",
+     .what = "the view changes while an Append is under way; then a Get",
+     .servers = 2,
+     SCRIPTS1(append_get),
+     .stages = {TO_VIEW_2,
+                {.goal = goal_under_way,
+                 .goal_parameter = 2,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .forget = true},
+                {.goal = goal_view, .goal_parameter = 3, .clients_off = true},
+                {.views = 3, .ops = 2, .rounds = 1, .cycles_off = true}},
+     .stage_count = 4},
+    {.name = "failover-transfer",
+     .what = "the backup takes over and sends the state to a third server",
+     .servers = 3,
+     SCRIPTS1(append_get),
+     .stages = {TO_VIEW_2,
+                TO_AN_ANSWER,
+                {.goal = goal_transferring,
+                 .goal_parameter = 3,
+                 .views = 3,
+                 .clients_off = true,
+                 .forget = true},
+                {.views = 3, .ops = 2, .rounds = 1, .cycles_off = true}},
+     .stage_count = 4},
+    {.name = "two-failovers",
+     .what = "from s1 to s2 and back to s1, with s2 deposed unknowingly",
+     .servers = 2,
+     SCRIPTS1(append_get),
+     .stages = {TO_VIEW_2,
+                TO_AN_ANSWER,
+                {.goal = goal_swapped,
+                 .goal_parameter = 4,
+                 .views = 4,
+                 .clients_off = true,
+                 .forget = true},
+                {.goal = goal_view, .goal_parameter = 5, .clients_off = true},
+                {.views = 5, .ops = 2, .rounds = 1, .cycles_off = true}},
+     .stage_count = 5},
+    {.name = "stale-read",
+     .what = "a client goes on reading from a primary that was replaced",
+     .servers = 2,
+     SCRIPTS2(append_ac, get_get),
+     .stages = {TO_VIEW_2,
+                TO_AN_ANSWER,
+                {.goal = goal_view,
+                 .goal_parameter = 3,
+                 .views = 3,
+                 .clients_off = true,
+                 .forget = true},
+                {.views = 3, .ops = 3, .rounds = 2, .cycles_off = true}},
+     .stage_count = 4},
+    {.name = "backup-dies",
+     .what = "the backup dies while it receives the state",
+     .servers = 3,
+     SCRIPTS1(append_get),
+     .stages = {{.goal = goal_answered, .views = 1, .servers_off = 6},
+                {.goal = goal_transferring,
+                 .goal_parameter = 2,
+                 .views = 2,
+                 .clients_off = true,
+                 .servers_off = 4,
+                 .forget = true},
+                {.goal = goal_backup_is_down,
+                 .goal_parameter = 3,
+                 .views = 3,
+                 .crashes = 1,
+                 .clients_off = true},
+                {.views = 3, .ops = 2, .rounds = 1, .cycles_off = true}},
+     .stage_count = 4},
+};
+
+const struct system_plan *system_plans(uint32_t *count)
+{
+    *count = sizeof(plans) / sizeof(plans[0]);
+    return plans;
+}
+
+const struct system_plan *system_plan_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+        if (strcmp(plans[i].name, name) == 0)
+            return &plans[i];
+    }
+    return NULL;
+}
+
+/* ---- Nodes ---- */
+
+static void add_servers(struct system *system)
+{
+    static const char *const names[] = {"s1", "s2", "s3", "s4"};
+
+    assert(system->plan->servers <= sizeof(names) / sizeof(names[0]));
+    for (uint32_t i = 0; i < system->plan->servers; i++) {
+        system->servers |= (uint32_t)1 << system->count;
+        system->nodes[system->count++] = (struct explorer_node){
+            .address = names[i],
+            .birth = roles_server,
+            .context = &system->server_config,
+            .crashes = true,
+        };
+    }
+}
+
+static void add_clients(struct system *system)
+{
+    static const char *const names[SCRIPT_CLIENTS_MAX] = {
+        "client:1", "client:2", "client:3", "client:4"};
+    const struct system_plan *plan = system->plan;
+
+    for (uint32_t i = 0; i < SCRIPT_CLIENTS_MAX && plan->scripts[i]; i++) {
+        system->scripts[i] = (struct script_config){
+            .client = {.view_service = peer_at("view", 0).address,
+                       .tick_ms = 100,
+                       .retry_ticks = 1,
+                       .sessions_max = 1,
+                       .queue_max = 1,
+                       .calls_max = 1},
+            .ops = plan->scripts[i],
+            .count = plan->script_counts[i],
+        };
+        system->clients |= (uint32_t)1 << system->count;
+        system->nodes[system->count++] = (struct explorer_node){
+            .address = names[i],
+            .birth = script_birth,
+            .context = &system->scripts[i],
+            .wants = script_wants,
+            .act = script_act,
+            .progress = script_progress,
+        };
+    }
+}
+
+static void set_invariants(struct system *system)
+{
+    uint32_t servers = system->servers;
+    uint32_t clients = system->clients;
+    struct explorer_rule rules[] = {
+        {"one primary in a view", rule_one_primary, servers, 0},
+        {"same state at the same op number", rule_same_state, servers, 0},
+        {"views come from the view service", rule_known_views, servers | 1, 0},
+        {"committed operations survive", rule_committed_survives, servers, 0},
+        {"every operation takes effect once", rule_applied_once, servers, 0},
+        {"linearizable histories", rule_linearizable, clients, 0},
+        {"answered operations survive", rule_answered_survives,
+         servers | clients | 1, 0},
+    };
+    size_t used = clients ? sizeof(rules) / sizeof(rules[0]) : 3;
+
+    assert(sizeof(rules) / sizeof(rules[0]) < SYSTEM_RULES_MAX);
+    memcpy(system->invariants, rules, used * sizeof(rules[0]));
+}
+
+void system_init(struct system *system, const struct system_plan *plan)
+{
+    memset(system, 0, sizeof(*system));
+    system->plan = plan;
+    system->view_config =
+        (struct view_server_config){100, VIEW_SERVER_DEAD_PINGS_MIN};
+    system->server_config = server_config_default();
+    system->server_config.view_service = peer_at("view", 0).address;
+    system->nodes[system->count++] = (struct explorer_node){
+        .address = "view",
+        .birth = roles_view_service,
+        .context = &system->view_config,
+    };
+    add_servers(system);
+    add_clients(system);
+    set_invariants(system);
+}
+
+/* ---- Stages ---- */
+
+static void set_switches(const struct system *system,
+                         const struct system_stage *stage,
+                         struct explorer_search *search)
+{
+    memset(search->timers_off, 0, sizeof(search->timers_off));
+    search->nodes_off = (stage->clients_off ? system->clients : 0) |
+                        ((uint32_t)stage->servers_off << 1 & system->servers);
+    for (uint32_t i = 0; i < system->count; i++) {
+        unsigned off = 0;
+
+        if (system->servers >> i & 1) {
+            off |= stage->pings_off ? 1u << SERVER_TIMER_PING : 0;
+            off |= stage->resends_off ? 1u << SERVER_TIMER_RESEND : 0;
+        } else if (system->clients >> i & 1)
+            off |= stage->ticks_off ? 1u << CLIENT_TICK : 0;
+        else
+            off |= stage->cycles_off ? 1u << VIEW_SERVER_TIMER : 0;
+        search->timers_off[i] = (uint8_t)off;
+    }
+}
+
+void system_stage_search(struct system *system, uint32_t stage_number,
+                         struct explorer_search *search)
+{
+    const struct system_stage *stage = &system->plan->stages[stage_number];
+    struct explorer_rule *prune = system->prunes;
+
+    assert(stage_number < system->plan->stage_count);
+    memset(system->prunes, 0, sizeof(system->prunes));
+    memset(system->goals, 0, sizeof(system->goals));
+    if (stage->goal)
+        system->goals[0] = (struct explorer_rule){
+            "goal", stage->goal, UINT32_MAX, stage->goal_parameter};
+    if (stage->views > 0)
+        *prune++ =
+            (struct explorer_rule){"views", prune_views, 1, stage->views};
+    if (stage->ops > 0)
+        *prune++ = (struct explorer_rule){"op numbers", prune_ops,
+                                          system->servers, stage->ops};
+    if (stage->rounds > 0)
+        *prune++ = (struct explorer_rule){"rounds", prune_rounds,
+                                          system->servers, stage->rounds};
+    search->invariants = system->invariants;
+    search->goals = system->goals;
+    search->prunes = system->prunes;
+    search->crash_budget = stage->crashes;
+    set_switches(system, stage, search);
+}
+
+const char *system_go_to_last_stage(struct system *system,
+                                    struct explorer *explorer,
+                                    struct explorer_search *search)
+{
+    uint32_t last = system->plan->stage_count - 1;
+
+    for (uint32_t i = 0; i < last; i++) {
+        struct explorer_result result;
+        bool reached;
+
+        system_stage_search(system, i, search);
+        result = explorer_run(explorer, search);
+        reached = result.end == EXPLORER_GOAL &&
+                  explorer_start_at(explorer, &result.path,
+                                    system->plan->stages[i + 1].forget);
+        explorer_result_release(&result);
+        if (!reached)
+            return result.sentence ? result.sentence
+                                   : explorer_end_name(result.end);
+    }
+    system_stage_search(system, last, search);
+    return NULL;
+}
