@@ -317,6 +317,22 @@ purity:
 	@$(MAKE) --no-print-directory MODE=debug purity
 endif
 
+SEEDS ?= 1-2000
+PLAN  ?= vicious
+.PHONY: sim explore lincheck
+sim: $(B)/sim ## run the store in imagined worlds: SEEDS=1-2000 PLAN=vicious
+	@$(B)/sim --seeds $(SEEDS) --plan $(PLAN)
+
+SYSTEM  ?= one-client two-clients failover-op backup-dies
+SECONDS ?= 60
+explore: $(B)/explore ## search all schedules of small systems: SYSTEM= SECONDS=
+	@for system in $(SYSTEM); do \
+	    $(B)/explore --system $$system --seconds $(SECONDS) || exit 1; done
+
+HISTORY ?= tests/histories/kv-linearizable.jsonl
+lincheck: $(B)/lincheck ## judge a recorded history: HISTORY=file
+	@$(B)/lincheck $(HISTORY)
+
 .PHONY: mutants
 mutants: $(B)/sim $(B)/tests/test_scenarios ## break the roles: is it noticed?
 	@$(IN_TREE) tests/mutants.sh

@@ -8,9 +8,12 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "node/memory.h"
 
+#define HASH_FUNCTION(key, length, hash)                                       \
+    ((hash) = (unsigned)XXH3_64bits((key), (length)))
 #define uthash_malloc(size)       memory_new(size)
 #define uthash_free(memory, size) free(memory)
 #include <uthash.h>

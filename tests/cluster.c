@@ -297,9 +297,11 @@ void cluster_abandon(struct cluster *cluster, int status)
 char *cluster_path(const struct cluster *cluster, const char *file,
                    char path[CLUSTER_PATH_SIZE])
 {
-    if (strlen(cluster->directory) + strlen(file) + 2 > CLUSTER_PATH_SIZE)
+    int length =
+        snprintf(path, CLUSTER_PATH_SIZE, "%s/%s", cluster->directory, file);
+
+    if (length < 0 || length >= CLUSTER_PATH_SIZE)
         give_up("too long: %s", file);
-    snprintf(path, CLUSTER_PATH_SIZE, "%s/%s", cluster->directory, file);
     return path;
 }
 

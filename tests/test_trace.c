@@ -346,10 +346,10 @@ TEST(shiviz_reads_lines_of_every_kind_and_host)
 
     scratch_make(&scratch);
     trace = open_trace(scratch.path, 0);
-    for (char c = '!'; c <= '~'; c++) {
+    for (int c = '!'; c <= '~'; c++) {
         if (c == '"' || c == '\\')
             continue;
-        name[0] = c;
+        name[0] = (char)c;
         host_clock_init(&clock, name);
         vclock_raise(&clock.vector, "},", 3);
         vclock_raise(&clock.vector, "kind", 3);
