@@ -63,8 +63,7 @@ struct transfer_out {
     size_t session_count;
     size_t key_count; /* items session_count …: the first keys of the store */
     uint64_t acked;   /* items that have arrived (T5) */
-    uint64_t next;    /* first item not sent since the last resend */
-    uint64_t sent;    /* items ever sent */
+    uint64_t next;    /* first item in no chunk yet */
     uint64_t total;
     uint64_t close_op;    /* op number as of the last chunk */
     struct digest digest; /* of the state as of close_op */

@@ -8,8 +8,8 @@
  * moment, in their fixed positions, each with the value it has when its chunk
  * is built; then the operations since+1, since+2, …. A chunk is a run of items.
  * The receiver takes every item exactly once and in order, and acknowledges how
- * many it has; so loss, duplicates and broken connections need no thought
- * beyond "start again behind the newest acknowledgement".
+ * many it has; so after loss, duplicates and broken connections it is enough to
+ * send again, as they were built, the chunks that have not been acknowledged.
  *
  * A key's value may be newer than `since`. The entry says by which operation it
  * was last changed, and state_apply leaves it alone for operations up to that

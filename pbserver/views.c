@@ -2,14 +2,13 @@
 /*
  * views: how a server learns its role. It pings the view service at a steady
  * pace with the newest view that it has acknowledged, and every answer carries
- * the current view. A newer one may make the server primary, backup or idle,
- * and each of the three has its entrance here:
+ * the current view. What a newer one means for the server is in adopt:
  *
- *   become_primary  goes on with the state it holds: as the primary or the
- *                   installed backup of the view before (V2), or with an empty
- *                   one in view 1 (V1). With a backup, a state transfer starts.
- *   become_backup   forgets what it held and waits for the primary's chunks.
- *   become_idle     forgets everything: nobody will ever ask for it again.
+ * - A primary goes on with the state it holds: as the primary or the installed
+ *   backup of the view before (V2), or with an empty one in view 1 (V1). With a
+ *   backup, a state transfer starts.
+ * - A backup forgets what it held and waits for the primary's chunks.
+ * - An idle server forgets everything: nobody will ever ask for it again.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -81,18 +80,6 @@ static void become_primary(struct server *server, struct env *env)
     server_acknowledge(server, env);
 }
 
-static void become_backup(struct server *server, struct env *env)
-{
-    forget_state(server);
-    server_acknowledge(server, env);
-}
-
-static void become_idle(struct server *server, struct env *env)
-{
-    forget_state(server);
-    server_acknowledge(server, env);
-}
-
 /* Whether the state we hold is that of the new view: the primary's goes on, the
  * installed backup's too (V2). Whoever else is made primary has nothing to
  * serve. */
@@ -125,16 +112,13 @@ static void adopt(struct server *server, struct env *env,
         return;
     }
     server_refuse_waiting(server, env); /* P1 */
-    if (server_is_backup(server))
-        become_backup(server, env);
-    else if (!server_is_primary(server))
-        become_idle(server, env);
-    else {
-        forget_state(server);
+    forget_state(server);
+    if (server_is_primary(server))
         env_log(env, LOG_LEVEL_WARN, "view.uninitialised",
                 "view %" PRIu64 " names this server primary without the state",
                 view->number);
-    }
+    else
+        server_acknowledge(server, env);
 }
 
 void server_on_view_reply(struct server *server, struct env *env,
