@@ -75,10 +75,20 @@ static void sink_line(struct sink *sink, const char *name)
     sink_string(sink, ": ");
 }
 
-static void sink_tag(struct sink *sink, char tag, const char *name)
+/* Writes a field in the canonical form. This is what describing a state costs,
+ * so it is done in one piece. */
+static void sink_field(struct sink *sink, char tag, const char *name,
+                       const void *value, size_t length)
 {
-    sink_write(sink, &tag, 1);
-    sink_write(sink, name, strlen(name) + 1);
+    size_t name_length = strlen(name) + 1;
+    char *place = sink_reserve(sink, 1 + name_length + length);
+
+    *place = tag;
+    memcpy(place + 1, name, name_length);
+    if (length > 0)
+        memcpy(place + 1 + name_length, value, length);
+    sink->length += 1 + name_length + length;
+    sink->buffer[sink->length] = '\0';
 }
 
 void sink_u64(struct sink *sink, const char *name, uint64_t value)
@@ -86,8 +96,7 @@ void sink_u64(struct sink *sink, const char *name, uint64_t value)
     char text[24];
 
     if (sink->kind == SINK_CANONICAL) {
-        sink_tag(sink, TAG_NUMBER, name);
-        sink_write(sink, &value, sizeof(value));
+        sink_field(sink, TAG_NUMBER, name, &value, sizeof(value));
         return;
     }
     snprintf(text, sizeof(text), "%" PRIu64 "\n", value);
@@ -126,8 +135,7 @@ void sink_octets(struct sink *sink, const char *name, const void *octets,
     uint64_t size = length;
 
     if (sink->kind == SINK_CANONICAL) {
-        sink_tag(sink, TAG_OCTETS, name);
-        sink_write(sink, &size, sizeof(size));
+        sink_field(sink, TAG_OCTETS, name, &size, sizeof(size));
         sink_write(sink, octets, length);
         return;
     }
@@ -139,7 +147,7 @@ void sink_octets(struct sink *sink, const char *name, const void *octets,
 void sink_open(struct sink *sink, const char *name)
 {
     if (sink->kind == SINK_CANONICAL)
-        sink_tag(sink, TAG_OPEN, name);
+        sink_field(sink, TAG_OPEN, name, NULL, 0);
     else {
         sink_line(sink, name);
         sink_string(sink, "\n");
@@ -152,7 +160,7 @@ void sink_close(struct sink *sink)
     assert(sink->depth > 0);
     sink->depth--;
     if (sink->kind == SINK_CANONICAL)
-        sink_tag(sink, TAG_CLOSE, "");
+        sink_field(sink, TAG_CLOSE, "", NULL, 0);
 }
 
 struct digest sink_digest(const struct sink *sink)

@@ -13,6 +13,7 @@
 
 #include "node/memory.h"
 #include "sim/explorer_state.h"
+#include "sim/pages.h"
 
 double explorer_seconds(void)
 {
@@ -42,19 +43,17 @@ uint64_t explorer_memory(void)
 
 static void tables_init(struct explorer *explorer)
 {
+    pthread_mutex_init(&explorer->lock, NULL);
+    pthread_mutex_init(&explorer->list_lock, NULL);
+    pthread_mutex_init(&explorer->context_lock, NULL);
     intern_init(&explorer->local_names);
     segments_init(&explorer->locals, sizeof(struct local));
     intern_init(&explorer->message_names);
     segments_init(&explorer->messages, sizeof(struct sent_message));
+    segments_init(&explorer->outcome_list, sizeof(struct outcome *));
     intern_init(&explorer->lists);
     segments_init(&explorer->list_hashes, sizeof(uint64_t));
-    number_map_init(&explorer->context_numbers);
     segments_init(&explorer->contexts, sizeof(struct context));
-    number_map_init(&explorer->unions);
-    number_map_init(&explorer->outcomes);
-    segments_init(&explorer->outcome_list, sizeof(struct outcome *));
-    number_map_init(&explorer->act_numbers);
-    segments_init(&explorer->act_steps, sizeof(struct steps *));
 }
 
 /* Does one event of one node, for the start of the system. */
@@ -63,7 +62,7 @@ static void start_node(struct explorer *explorer, uint32_t host)
     uint32_t *contexts = explorer->start.contexts;
     const struct outcome *outcome =
         explorer_outcome(explorer, context_at(explorer, contexts[host])->local,
-                         event_make(EVENT_RESTART, 0));
+                         event_make(EVENT_RESTART, 0), NULL);
 
     assert(!outcome->failure);
     contexts[host] = context_number(explorer, outcome->local,
@@ -82,14 +81,18 @@ static void start_system(struct explorer *explorer)
 
     for (uint32_t host = 0; host < explorer->count; host++) {
         bool restarts = explorer->nodes[host].restarts;
+        uint32_t unborn;
 
         explorer->nodes[host].restarts = true; /* nothing may be dropped yet */
+        pthread_mutex_lock(&explorer->lock);
+        unborn = local_unborn(explorer, host);
+        pthread_mutex_unlock(&explorer->lock);
         explorer->start.contexts[host] =
-            context_number(explorer, local_unborn(explorer, host), nothing);
+            context_number(explorer, unborn, nothing);
         start_node(explorer, host);
         explorer->nodes[host].restarts = restarts;
     }
-    explorer->start.sum = global_sum(explorer, &explorer->start);
+    global_complete(explorer, &explorer->start);
     explorer->beginning = explorer->start;
 }
 
@@ -107,7 +110,6 @@ struct explorer *explorer_new(const struct explorer_node *nodes, uint32_t count,
     for (uint32_t i = 0; i < count; i++)
         explorer->acting += nodes[i].wants != NULL;
     assert(explorer->acting * 4 <= EVENT_SHIFT);
-    pthread_mutex_init(&explorer->lock, NULL);
     env_init(&explorer->env);
     explorer->env.log_level = LOG_LEVEL_FATAL;
     arena_init(&explorer->arena);
@@ -119,13 +121,6 @@ struct explorer *explorer_new(const struct explorer_node *nodes, uint32_t count,
     return explorer;
 }
 
-static void free_pointers(struct segments *array)
-{
-    for (uint32_t i = 0; i < array->count; i++)
-        free(*(void **)segments_at(array, i));
-    segments_release(array);
-}
-
 static void tables_release(struct explorer *explorer)
 {
     for (uint32_t i = 0; i < explorer->locals.count; i++) {
@@ -133,21 +128,37 @@ static void tables_release(struct explorer *explorer)
 
         node_release(local->node);
         bytes_release(local->record);
+        reactions_forget(local);
     }
-    contexts_forget_steps(explorer);
+    for (uint32_t i = 0; i < explorer->outcome_list.count; i++)
+        free(*(struct outcome **)segments_at(&explorer->outcome_list, i));
+    intern_release(&explorer->local_names);
     segments_release(&explorer->locals);
+    intern_release(&explorer->message_names);
     segments_release(&explorer->messages);
+    segments_release(&explorer->outcome_list);
+    intern_release(&explorer->lists);
     segments_release(&explorer->list_hashes);
     segments_release(&explorer->contexts);
-    free_pointers(&explorer->outcome_list);
-    free_pointers(&explorer->act_steps);
-    intern_release(&explorer->local_names);
-    intern_release(&explorer->message_names);
-    intern_release(&explorer->lists);
-    number_map_release(&explorer->context_numbers);
-    number_map_release(&explorer->unions);
-    number_map_release(&explorer->outcomes);
-    number_map_release(&explorer->act_numbers);
+    pages_free(explorer->context_slots,
+               explorer->context_capacity * sizeof(uint32_t));
+    pthread_mutex_destroy(&explorer->lock);
+    pthread_mutex_destroy(&explorer->list_lock);
+    pthread_mutex_destroy(&explorer->context_lock);
+}
+
+void explorer_set_network(struct explorer *explorer,
+                          enum explorer_network network)
+{
+    struct catch_signals *catch = catch_begin();
+
+    explorer->network = network;
+    free(explorer->prefix.events);
+    explorer->prefix = (struct explorer_path){NULL, 0};
+    for (uint32_t i = 0; i < explorer->locals.count; i++)
+        reactions_forget(segments_at(&explorer->locals, i));
+    start_system(explorer);
+    catch_end(catch);
 }
 
 void explorer_free(struct explorer *explorer)
@@ -160,7 +171,6 @@ void explorer_free(struct explorer *explorer)
     arena_release(&explorer->arena);
     sink_release(&explorer->sink);
     sink_release(&explorer->other_sink);
-    pthread_mutex_destroy(&explorer->lock);
     free(explorer);
 }
 
@@ -208,14 +218,16 @@ uint32_t global_knowledge(const struct explorer *explorer,
     return knowledge;
 }
 
-uint64_t global_sum(const struct explorer *explorer,
-                    const struct global *global)
+void global_complete(const struct explorer *explorer, struct global *global)
 {
-    uint64_t sum = 0;
+    global->sum = 0;
+    for (uint32_t i = 0; i < explorer->count; i++) {
+        const struct context *context =
+            context_at(explorer, global->contexts[i]);
 
-    for (uint32_t i = 0; i < explorer->count; i++)
-        sum += context_at(explorer, global->contexts[i])->hash;
-    return sum;
+        global->sum += context->hash;
+        global->locals[i] = context->local;
+    }
 }
 
 uint64_t global_hash(const struct global *global)

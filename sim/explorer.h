@@ -63,6 +63,17 @@ struct explorer_node {
     uint32_t (*progress)(const struct node *node);
 };
 
+/*
+ * How messages travel. In a set nothing is ever taken out, so that every
+ * message may be lost, late, doubled and overtaken. In the other two a message
+ * arrives once, and is lost only within a search's budget.
+ */
+enum explorer_network {
+    EXPLORER_SET,
+    EXPLORER_BAG,  /* in any order */
+    EXPLORER_FIFO, /* in order, from each life of a sender */
+};
+
 /* A global state, to look at. */
 struct explorer_view {
     const struct node *nodes[EXPLORER_NODES_MAX]; /* NULL: down, or not for
@@ -75,12 +86,17 @@ struct explorer_view {
  * A judgement of global states: an invariant, a goal or a prune. It sees the
  * nodes whose bits are in `nodes` and depends on nothing else; its verdicts are
  * kept. NULL, or a constant sentence: what is violated, reached, or left out.
+ *
+ * `aspect`, which may be NULL, describes all that the rule looks at in one
+ * node, so that one verdict does for all states that look the same to it. One
+ * kept verdict in `recheck` is asked for again, and must be the same.
  */
 struct explorer_rule {
     const char *name; /* NULL ends a list of rules */
     const char *(*judge)(const struct explorer_view *view);
     uint32_t nodes;
     uint64_t parameter;
+    void (*aspect)(const struct node *node, struct sink *sink);
 };
 
 enum explorer_end {
@@ -105,6 +121,9 @@ struct explorer_search {
     uint8_t timers_off[EXPLORER_NODES_MAX]; /* slots, as bits */
     uint32_t links_off[EXPLORER_NODES_MAX]; /* from a node: to these */
     uint32_t crash_budget;                  /* of all nodes together */
+    uint32_t loss_budget; /* of messages, where the network counts */
+    uint32_t queue;       /* messages that may wait for one node; with more,
+                             a state is not left; 0: no limit */
 
     uint32_t depth;
     uint64_t states;
@@ -158,6 +177,10 @@ struct explorer;
 struct explorer *explorer_new(const struct explorer_node *nodes, uint32_t count,
                               bool guards, uint32_t recheck);
 void explorer_free(struct explorer *explorer);
+
+/* Chooses the network, before anything else, and begins anew. */
+void explorer_set_network(struct explorer *explorer,
+                          enum explorer_network network);
 
 /* Searches from the explorer's present start. The caller releases the result.
  */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explorer_context: a local with everything that was sent to it, and the list
- * of its steps. This is what makes the search fast: all global states in which
- * a node is in the same context share one list, in which events that change
- * nothing do not appear, and events with the same effect appear once.
+ * explorer_context: a local with the messages that wait for it. All global
+ * states in which a node is in the same context share its steps
+ * (explorer_expand.c).
+ *
+ * A list of messages is interned as words: how many were lost, then the
+ * messages, in the order that the network gives them. In a set they are sorted
+ * and each is there once; in a bag they are sorted; in FIFO order those of one
+ * sender are together, in the order in which they were sent.
  *
  * Two exact reductions: a message to a life that is over is dropped, and so is
  * every message to a node that is down for good. Nobody can ever receive them.
@@ -14,24 +18,57 @@
 
 #include "node/memory.h"
 #include "sim/explorer_state.h"
+#include "sim/pages.h"
+
+enum { SLOTS_FIRST = 256, LIST_MAX = 4096 /* messages that wait for a node */ };
 
 /* ---- Lists ---- */
+
+/* Words of a list that is being made; counts its losses. */
+struct words {
+    uint32_t count;
+    uint32_t words[1 + LIST_MAX];
+};
+
+static void words_add(struct words *words, uint32_t message)
+{
+    assert(words->count < 1 + LIST_MAX);
+    words->words[words->count++] = message;
+}
+
+static uint32_t words_intern(struct explorer *explorer,
+                             const struct words *words)
+{
+    uint64_t hash = intern_mix(words->words[0]);
+    bool is_new;
+    uint32_t number;
+
+    pthread_mutex_lock(&explorer->list_lock);
+    number = intern_put(&explorer->lists, words->words,
+                        words->count * sizeof(words->words[0]), &is_new);
+    for (uint32_t i = 1; is_new && i < words->count; i++) {
+        uint64_t own =
+            intern_at(&explorer->message_names, words->words[i])->hash;
+
+        hash = explorer->network == EXPLORER_FIFO ? intern_mix(hash + own)
+                                                  : hash + intern_mix(own);
+    }
+    if (is_new)
+        *(uint64_t *)segments_push(&explorer->list_hashes) = hash;
+    pthread_mutex_unlock(&explorer->list_lock);
+    return number;
+}
 
 uint32_t list_number(struct explorer *explorer, const uint32_t *messages,
                      uint32_t count)
 {
-    bool is_new;
-    uint64_t hash = 0;
-    uint32_t number = intern_put(&explorer->lists, messages,
-                                 count * sizeof(*messages), &is_new);
+    struct words words;
 
-    if (!is_new)
-        return number;
+    words.count = 1;
+    words.words[0] = 0;
     for (uint32_t i = 0; i < count; i++)
-        hash +=
-            intern_mix(intern_at(&explorer->message_names, messages[i])->hash);
-    *(uint64_t *)segments_push(&explorer->list_hashes) = hash;
-    return number;
+        words_add(&words, messages[i]);
+    return words_intern(explorer, &words);
 }
 
 const uint32_t *list_messages(const struct explorer *explorer, uint32_t list,
@@ -39,8 +76,32 @@ const uint32_t *list_messages(const struct explorer *explorer, uint32_t list,
 {
     const struct interned *name = intern_at(&explorer->lists, list);
 
-    *count = (uint32_t)(name->length / sizeof(uint32_t));
-    return (const uint32_t *)(const void *)name->octets;
+    *count = (uint32_t)(name->length / sizeof(uint32_t)) - 1;
+    return (const uint32_t *)(const void *)name->octets + 1;
+}
+
+static uint32_t list_losses(const struct explorer *explorer, uint32_t list)
+{
+    uint32_t count;
+
+    return list_messages(explorer, list, &count)[-1];
+}
+
+/* ---- Orders ---- */
+
+/* Returns whether a message of a list stands before one that is added. */
+static bool stands_before(const struct explorer *explorer, uint32_t old,
+                          uint32_t added)
+{
+    const struct sent_message *a, *b;
+
+    if (explorer->network != EXPLORER_FIFO)
+        return old <= added;
+    a = message_at(explorer, old);
+    b = message_at(explorer, added);
+    if (a->from != b->from)
+        return a->from < b->from;
+    return a->from_incarnation <= b->from_incarnation;
 }
 
 /* Whether a message can still arrive at this local or a later life. */
@@ -55,29 +116,155 @@ static bool can_arrive(const struct explorer *explorer,
     return to == 0 || to >= local->incarnation + (local->node ? 0 : 1);
 }
 
+/* Fills in a list with another merged in, of which only what can still arrive
+ * is taken. */
+static void merge(const struct explorer *explorer, const struct local *local,
+                  uint32_t list, uint32_t added, struct words *out)
+{
+    uint32_t a_count, b_count;
+    const uint32_t *a = list_messages(explorer, list, &a_count);
+    const uint32_t *b = list_messages(explorer, added, &b_count);
+    uint32_t i = 0, j = 0;
+
+    out->count = 0;
+    words_add(out, a[-1] + b[-1]);
+    while (i < a_count || j < b_count) {
+        if (j == b_count ||
+            (i < a_count && stands_before(explorer, a[i], b[j]))) {
+            words_add(out, a[i]);
+            if (explorer->network == EXPLORER_SET && j < b_count &&
+                a[i] == b[j])
+                j++;
+            i++;
+        } else {
+            if (can_arrive(explorer, local, b[j]))
+                words_add(out, b[j]);
+            j++;
+        }
+    }
+}
+
+bool list_may_deliver(const struct explorer *explorer, const uint32_t *messages,
+                      uint32_t index)
+{
+    const struct sent_message *own, *before;
+
+    if (explorer->network == EXPLORER_SET || index == 0)
+        return true;
+    if (explorer->network == EXPLORER_BAG)
+        return messages[index - 1] != messages[index];
+    own = message_at(explorer, messages[index]);
+    before = message_at(explorer, messages[index - 1]);
+    return before->from != own->from ||
+           before->from_incarnation != own->from_incarnation;
+}
+
+/* Returns a list after an event of its node: without the message that arrived
+ * or was lost, where the network counts them. */
+static uint32_t list_after(struct explorer *explorer, uint32_t list,
+                           uint32_t event)
+{
+    bool lost = event_kind(event) == EVENT_LOSE;
+    struct words words;
+    uint32_t count;
+    const uint32_t *messages = list_messages(explorer, list, &count);
+    bool taken = false;
+
+    if (explorer->network == EXPLORER_SET ||
+        (event_kind(event) != EVENT_DELIVER && !lost))
+        return list;
+    words.count = 0;
+    words_add(&words, messages[-1] + lost);
+    for (uint32_t i = 0; i < count; i++) {
+        if (taken || messages[i] != event_argument(event))
+            words_add(&words, messages[i]);
+        else
+            taken = true;
+    }
+    return words_intern(explorer, &words);
+}
+
 /* ---- Contexts ---- */
 
-static uint32_t context_intern(struct explorer *explorer, uint32_t local_number,
-                               uint32_t list)
+static uint32_t slot_of(const struct explorer *explorer, uint32_t local,
+                        uint32_t list)
 {
-    uint64_t key = (uint64_t)local_number << 32 | list;
-    const struct local *local = local_at(explorer, local_number);
-    uint32_t number = number_map_get(&explorer->context_numbers, key);
-    struct context *context;
+    return (uint32_t)intern_mix((uint64_t)local << 32 | list) &
+           (explorer->context_capacity - 1);
+}
 
-    if (number != INTERN_NONE)
-        return number;
-    number = explorer->contexts.count;
-    context = segments_push(&explorer->contexts);
+static void context_slots_grow(struct explorer *explorer)
+{
+    uint32_t old = explorer->context_capacity;
+    uint32_t mask;
+
+    pages_free(explorer->context_slots, old * sizeof(uint32_t));
+    explorer->context_capacity = old ? 2 * old : SLOTS_FIRST;
+    mask = explorer->context_capacity - 1;
+    explorer->context_slots =
+        pages_new(explorer->context_capacity * sizeof(uint32_t));
+    for (uint32_t i = 0; i < explorer->contexts.count; i++) {
+        const struct context *context = context_at(explorer, i);
+        uint32_t slot = slot_of(explorer, context->local, context->list);
+
+        while (explorer->context_slots[slot])
+            slot = (slot + 1) & mask;
+        explorer->context_slots[slot] = i + 1;
+    }
+}
+
+static void context_fill(const struct explorer *explorer,
+                         struct context *context, uint32_t local_number,
+                         uint32_t list)
+{
+    const struct local *local = local_at(explorer, local_number);
+    uint64_t hash =
+        *(const uint64_t *)segments_at(&explorer->list_hashes, list);
+    uint32_t waiting;
+
+    list_messages(explorer, list, &waiting);
     context->local = local_number;
     context->list = list;
-    context->hash =
-        intern_mix(intern_at(&explorer->local_names, local_number)->hash +
-                   3 * *(uint64_t *)segments_at(&explorer->list_hashes, list));
+    context->hash = intern_mix(
+        intern_at(&explorer->local_names, local_number)->hash + 3 * hash);
+    context->waiting = (uint16_t)waiting;
     context->crashes = (uint8_t)local->crashes;
+    context->losses = (uint8_t)list_losses(explorer, list);
     context->wants = local->wants;
     context->progress = (uint8_t)local->progress;
-    number_map_put(&explorer->context_numbers, key, number);
+}
+
+/* With context_lock held. */
+static uint32_t context_find(struct explorer *explorer, uint32_t local,
+                             uint32_t list)
+{
+    uint32_t slot;
+
+    if (3 * (uint64_t)explorer->context_capacity <=
+        4 * ((uint64_t)explorer->contexts.count + 1))
+        context_slots_grow(explorer);
+    slot = slot_of(explorer, local, list);
+    for (; explorer->context_slots[slot];
+         slot = (slot + 1) & (explorer->context_capacity - 1)) {
+        uint32_t number = explorer->context_slots[slot] - 1;
+        const struct context *context = context_at(explorer, number);
+
+        if (context->local == local && context->list == list)
+            return number;
+    }
+    context_fill(explorer, segments_push(&explorer->contexts), local, list);
+    explorer->context_slots[slot] = explorer->contexts.count;
+    return explorer->contexts.count - 1;
+}
+
+static uint32_t context_intern(struct explorer *explorer, uint32_t local,
+                               uint32_t list)
+{
+    uint32_t number;
+
+    pthread_mutex_lock(&explorer->context_lock);
+    number = context_find(explorer, local, list);
+    pthread_mutex_unlock(&explorer->context_lock);
     return number;
 }
 
@@ -86,98 +273,54 @@ uint32_t context_number(struct explorer *explorer, uint32_t local_number,
 {
     const struct local *local = local_at(explorer, local_number);
     uint32_t count;
-    uint32_t kept = 0;
     const uint32_t *messages = list_messages(explorer, list, &count);
-    uint32_t *rest = memory_new(count * sizeof(*rest));
+    struct words rest;
 
+    rest.count = 0;
+    words_add(&rest, messages[-1]);
     for (uint32_t i = 0; i < count; i++) {
         if (can_arrive(explorer, local, messages[i]))
-            rest[kept++] = messages[i];
+            words_add(&rest, messages[i]);
     }
-    if (kept < count)
-        list = list_number(explorer, rest, kept);
-    free(rest);
+    if (rest.count <= count)
+        list = words_intern(explorer, &rest);
     return context_intern(explorer, local_number, list);
-}
-
-/* Merges two sorted lists into out; returns the length. */
-static uint32_t merge(const uint32_t *a, uint32_t a_count, const uint32_t *b,
-                      uint32_t b_count, uint32_t *out)
-{
-    uint32_t i = 0, j = 0, count = 0;
-
-    while (i < a_count || j < b_count) {
-        if (j == b_count || (i < a_count && a[i] < b[j]))
-            out[count++] = a[i++];
-        else {
-            if (i < a_count && a[i] == b[j])
-                i++;
-            out[count++] = b[j++];
-        }
-    }
-    return count;
 }
 
 uint32_t context_add(struct explorer *explorer, uint32_t number, uint32_t list)
 {
     const struct context *context = context_at(explorer, number);
-    uint64_t key = (uint64_t)number << 32 | list;
-    uint32_t after = number_map_get(&explorer->unions, key);
-    uint32_t old_count, new_count, count;
-    const uint32_t *old_messages, *new_messages;
-    uint32_t *all;
+    struct words all;
 
-    if (after != INTERN_NONE)
-        return after;
-    old_messages = list_messages(explorer, context->list, &old_count);
-    new_messages = list_messages(explorer, list, &new_count);
-    all = memory_new((old_count + new_count) * sizeof(*all));
-    count = merge(old_messages, old_count, new_messages, new_count, all);
-    after = context_number(explorer, context->local,
-                           list_number(explorer, all, count));
-    free(all);
-    number_map_put(&explorer->unions, key, after);
-    return after;
+    merge(explorer, local_at(explorer, context->local), context->list, list,
+          &all);
+    return context_intern(explorer, context->local,
+                          words_intern(explorer, &all));
 }
 
-/* ---- Steps ---- */
+/* ---- One step ---- */
 
-struct builder {
-    struct explorer *explorer;
-    uint32_t context;
-    struct steps *steps;
-    uint32_t capacity;
-};
-
-static bool changes_nothing(const struct builder *builder, uint32_t after,
-                            const struct outcome *outcome, uint32_t host)
+/* Whether the same messages can arrive at both locals of a node. */
+static bool is_same_life(const struct local *a, const struct local *b)
 {
-    bool sends = false;
-
-    for (uint32_t i = 0; i < outcome->send_count; i++)
-        sends = sends || outcome->sends[i].to != host;
-    return after == builder->context && !sends;
+    return a->incarnation == b->incarnation && !a->node == !b->node;
 }
 
-static bool has_same_effect(const struct step *step, uint32_t after,
-                            const struct outcome *outcome)
+/* Returns the context of the node itself after a step. */
+static uint32_t own_after(struct explorer *explorer, uint32_t number,
+                          const struct step *step, uint32_t host)
 {
-    return step->after == after && after != INTERN_NONE &&
-           step->outcome->send_count == outcome->send_count &&
-           memcmp(step->outcome->sends, outcome->sends,
-                  outcome->send_count * sizeof(outcome->sends[0])) == 0;
-}
+    const struct context *context = context_at(explorer, number);
+    const struct outcome *outcome = step->outcome;
+    uint32_t list = list_after(explorer, context->list, step->event);
+    uint32_t after = number;
 
-/* Returns the context of the node itself after an outcome. */
-static uint32_t own_after(struct explorer *explorer,
-                          const struct context *context,
-                          const struct outcome *outcome, uint32_t host)
-{
-    uint32_t after;
-
-    if (outcome->failure)
-        return INTERN_NONE;
-    after = context_number(explorer, outcome->local, context->list);
+    if (outcome->local != context->local &&
+        !is_same_life(local_at(explorer, outcome->local),
+                      local_at(explorer, context->local)))
+        after = context_number(explorer, outcome->local, list);
+    else if (outcome->local != context->local || list != context->list)
+        after = context_intern(explorer, outcome->local, list);
     for (uint32_t i = 0; i < outcome->send_count; i++) {
         if (outcome->sends[i].to == host)
             after = context_add(explorer, after, outcome->sends[i].list);
@@ -185,182 +328,34 @@ static uint32_t own_after(struct explorer *explorer,
     return after;
 }
 
-static void append_step(struct builder *builder, const struct step *step)
+static void note_sends(struct step *step, uint32_t host)
 {
-    struct steps *steps = builder->steps;
+    const struct outcome *outcome = step->outcome;
 
-    if (steps->count == builder->capacity) {
-        builder->capacity = 2 * builder->capacity + 4;
-        steps = memory_resize(steps, sizeof(*steps) +
-                                         builder->capacity * sizeof(*step));
-        builder->steps = steps;
-    }
-    steps->step[steps->count++] = *step;
-}
-
-/* Whether a step with this effect is in the list; of the two events the one
- * whose content has the lower hash stays. */
-static bool merge_step(struct builder *builder, const struct step *step,
-                       uint32_t host)
-{
-    struct steps *steps = builder->steps;
-
-    for (uint32_t i = 0; i < steps->count; i++) {
-        struct step *old = &steps->step[i];
-
-        if (!has_same_effect(old, step->after, step->outcome))
+    for (uint32_t i = 0; i < outcome->send_count; i++) {
+        if (outcome->sends[i].to == host)
             continue;
-        if (event_hash(builder->explorer, host, step->event) <
-            event_hash(builder->explorer, host, old->event))
-            old->event = step->event;
-        return true;
-    }
-    return false;
-}
-
-static void add_event(struct builder *builder, uint32_t event)
-{
-    struct explorer *explorer = builder->explorer;
-    const struct context *context = context_at(explorer, builder->context);
-    uint32_t host = local_at(explorer, context->local)->host;
-    struct step step = {.event = event};
-
-    if (event_kind(event) == EVENT_CRASH)
-        builder->steps->crashes++;
-    else
-        builder->steps->enabled++;
-    step.outcome = explorer_outcome(explorer, context->local, event);
-    step.after = own_after(explorer, context, step.outcome, host);
-    if (step.outcome->failure ||
-        !(changes_nothing(builder, step.after, step.outcome, host) ||
-          (event_kind(event) != EVENT_CRASH &&
-           merge_step(builder, &step, host))))
-        append_step(builder, &step);
-    else if (explorer->search && explorer->search->no_memo)
-        outcome_free(step.outcome);
-}
-
-static void add_timers(struct builder *builder, const struct local *local)
-{
-    const struct explorer_search *search = builder->explorer->search;
-
-    for (uint32_t i = 0; i < local->timer_count; i++) {
-        uint32_t slot = local->timers[i].slot;
-
-        if (search && search->timers_off[local->host] >> slot & 1)
-            continue;
-        if (timer_may_fire(local, i))
-            add_event(builder, event_make(EVENT_TIMER, slot));
-    }
-}
-
-static void add_messages(struct builder *builder, const struct local *local,
-                         uint32_t list)
-{
-    const struct explorer *explorer = builder->explorer;
-    const struct explorer_search *search = explorer->search;
-    uint32_t count;
-    const uint32_t *messages = list_messages(explorer, list, &count);
-
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t from = message_at(explorer, messages[i])->from;
-
-        if (search && search->links_off[from] >> local->host & 1)
-            continue;
-        add_event(builder, event_make(EVENT_DELIVER, messages[i]));
-    }
-}
-
-static struct steps *build_steps(struct explorer *explorer, uint32_t number)
-{
-    const struct context *context = context_at(explorer, number);
-    const struct local *local = local_at(explorer, context->local);
-    const struct explorer_node *node = &explorer->nodes[local->host];
-    struct builder builder = {explorer, number, NULL, 0};
-
-    builder.steps = memory_new(sizeof(*builder.steps));
-    if (explorer->search && explorer->search->nodes_off >> local->host & 1)
-        return builder.steps;
-    if (!local->node) {
-        if (node->restarts && !local->finished)
-            add_event(&builder, event_make(EVENT_RESTART, 0));
-        return builder.steps;
-    }
-    add_timers(&builder, local);
-    add_messages(&builder, local, context->list);
-    if (node->crashes && local->crashes < EXPLORER_CRASHES_MAX)
-        add_event(&builder, event_make(EVENT_CRASH, 0));
-    return builder.steps;
-}
-
-const struct steps *context_steps(struct explorer *explorer, uint32_t number)
-{
-    struct context *context = context_at(explorer, number);
-    bool keep = !explorer->search || !explorer->search->no_memo;
-    struct steps *steps = NULL;
-
-    if (keep)
-        steps = atomic_load_explicit(&context->steps, memory_order_acquire);
-    if (steps)
-        return steps;
-    pthread_mutex_lock(&explorer->lock);
-    if (keep)
-        steps = atomic_load_explicit(&context->steps, memory_order_relaxed);
-    if (!steps)
-        steps = build_steps(explorer, number);
-    if (keep)
-        atomic_store_explicit(&context->steps, steps, memory_order_release);
-    pthread_mutex_unlock(&explorer->lock);
-    return steps;
-}
-
-const struct steps *context_act(struct explorer *explorer, uint32_t number,
-                                uint32_t knowledge)
-{
-    bool keep = !explorer->search || !explorer->search->no_memo;
-    uint64_t key = (uint64_t)number << 32 | knowledge;
-    struct builder builder = {explorer, number, NULL, 0};
-    uint32_t place = INTERN_NONE;
-
-    pthread_mutex_lock(&explorer->lock);
-    if (keep)
-        place = number_map_get(&explorer->act_numbers, key);
-    if (place != INTERN_NONE)
-        builder.steps =
-            *(struct steps **)segments_at(&explorer->act_steps, place);
-    else {
-        builder.steps = memory_new(sizeof(*builder.steps));
-        add_event(&builder, event_make(EVENT_ACT, knowledge));
-        if (keep) {
-            number_map_put(&explorer->act_numbers, key,
-                           explorer->act_steps.count);
-            *(struct steps **)segments_push(&explorer->act_steps) =
-                builder.steps;
+        if (step->send_count++ == 0) {
+            step->first_to = (uint8_t)outcome->sends[i].to;
+            step->first_list = outcome->sends[i].list;
         }
     }
-    pthread_mutex_unlock(&explorer->lock);
-    return builder.steps;
 }
 
 void context_step(struct explorer *explorer, uint32_t number, uint32_t event,
-                  struct step *step)
+                  struct step *step, uint64_t *hits)
 {
     const struct context *context = context_at(explorer, number);
+    uint32_t host = local_at(explorer, context->local)->host;
 
-    pthread_mutex_lock(&explorer->lock);
-    step->event = event;
-    step->outcome = explorer_outcome(explorer, context->local, event);
-    step->after = own_after(explorer, context, step->outcome,
-                            local_at(explorer, context->local)->host);
-    pthread_mutex_unlock(&explorer->lock);
-}
-
-void contexts_forget_steps(struct explorer *explorer)
-{
-    for (uint32_t i = 0; i < explorer->contexts.count; i++) {
-        struct context *context = context_at(explorer, i);
-
-        free(atomic_load(&context->steps));
-        atomic_store(&context->steps, NULL);
-    }
+    *step = (struct step){.event = event, .after = INTERN_NONE};
+    step->outcome = explorer_outcome(explorer, context->local, event, hits);
+    step->failed = step->outcome->failure != NULL;
+    if (step->failed)
+        return;
+    step->after = own_after(explorer, number, step, host);
+    step->hash_change = context_at(explorer, step->after)->hash - context->hash;
+    step->local = step->outcome->local;
+    step->moves = step->outcome->local != context->local;
+    note_sends(step, host);
 }

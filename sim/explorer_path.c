@@ -40,7 +40,7 @@ static bool has_message(const struct explorer *explorer, uint32_t list,
 
     for (uint32_t i = 0; i < count; i++) {
         if (messages[i] == message)
-            return true;
+            return list_may_deliver(explorer, messages, i);
     }
     return false;
 }
@@ -63,6 +63,9 @@ static bool can_happen(const struct explorer *explorer,
     case EVENT_RESTART:
         return !local->node && !local->finished && node->restarts;
     case EVENT_ACT: return local->wants;
+    case EVENT_LOSE:
+        return explorer->network != EXPLORER_SET &&
+               has_message(explorer, context->list, event_argument(event));
     case EVENT_FORGET: return true;
     }
     return false;
@@ -70,13 +73,11 @@ static bool can_happen(const struct explorer *explorer,
 
 static void forget_messages(struct explorer *explorer, struct global *global)
 {
-    pthread_mutex_lock(&explorer->lock);
     for (uint32_t i = 0; i < explorer->count; i++)
         global->contexts[i] = context_number(
             explorer, context_at(explorer, global->contexts[i])->local,
             list_number(explorer, NULL, 0));
-    global->sum = global_sum(explorer, global);
-    pthread_mutex_unlock(&explorer->lock);
+    global_complete(explorer, global);
 }
 
 /* Does an event that can happen. Returns NULL or what is wrong with it. */
@@ -93,11 +94,10 @@ static const char *happen(struct worker *worker, struct global *global,
     }
     if (event_kind(*event) == EVENT_ACT)
         *event = event_make(EVENT_ACT, global_knowledge(explorer, global));
-    context_step(explorer, global->contexts[host], *event, &step);
-    if (step.outcome->failure)
+    context_step(explorer, global->contexts[host], *event, &step, NULL);
+    if (step.failed)
         return step.outcome->failure;
-    worker_apply(worker, &before, host, &step, global);
-    return NULL;
+    return worker_apply(worker, &before, host, &step, global);
 }
 
 const char *path_go(struct explorer *explorer, struct global *global,
@@ -117,12 +117,20 @@ const char *path_go(struct explorer *explorer, struct global *global,
 /* ---- Paths ---- */
 
 struct replay {
+    struct explorer_search search; /* of rules only */
     struct worker worker;
-    const struct explorer_rule *invariants;
     struct global global;
     struct explorer_path used;
     bool complete; /* nothing was left out */
 };
+
+static void replay_init(struct replay *replay, struct explorer *explorer,
+                        const struct explorer_rule *invariants)
+{
+    memset(replay, 0, sizeof(*replay));
+    replay->search.invariants = invariants;
+    worker_init(&replay->worker, explorer, &replay->search);
+}
 
 static const char *replay_path(struct replay *replay,
                                const struct explorer_path *path)
@@ -145,8 +153,8 @@ static const char *replay_path(struct replay *replay,
         sentence = happen(&replay->worker, &replay->global, host, &event);
         path_append(&replay->used, host, event);
         if (!sentence)
-            sentence = worker_judge(&replay->worker, replay->invariants,
-                                    &replay->global, NULL);
+            sentence = worker_judge(&replay->worker, &replay->worker.invariants,
+                                    &replay->global, UINT32_MAX, NULL);
     }
     return sentence;
 }
@@ -156,12 +164,11 @@ const char *explorer_replay(struct explorer *explorer,
                             const struct explorer_path *path,
                             struct explorer_path *used)
 {
-    static const struct explorer_search plain = {.threads = 1};
-    struct replay replay = {.invariants = search ? search->invariants : NULL};
+    struct replay replay;
     struct catch_signals *catch = catch_begin();
     const char *sentence;
 
-    worker_init(&replay.worker, explorer, &plain);
+    replay_init(&replay, explorer, search ? search->invariants : NULL);
     sentence = replay_path(&replay, path);
     worker_release(&replay.worker);
     catch_end(catch);
@@ -175,12 +182,11 @@ const char *explorer_replay(struct explorer *explorer,
 bool explorer_start_at(struct explorer *explorer,
                        const struct explorer_path *path, bool forget)
 {
-    static const struct explorer_search plain = {.threads = 1};
-    struct replay replay = {.invariants = NULL};
+    struct replay replay;
     struct catch_signals *catch = catch_begin();
     bool gone;
 
-    worker_init(&replay.worker, explorer, &plain);
+    replay_init(&replay, explorer, NULL);
     gone = replay_path(&replay, path) == NULL && replay.complete;
     if (gone) {
         for (size_t i = 0; i < replay.used.count; i++)
@@ -225,13 +231,12 @@ void explorer_minimise(struct explorer *explorer,
                        const struct explorer_search *search,
                        struct explorer_path *path)
 {
-    static const struct explorer_search plain = {.threads = 1};
-    struct replay replay = {.invariants = search->invariants};
+    struct replay replay;
     struct catch_signals *catch = catch_begin();
     const char *sentence;
     bool shorter = true;
 
-    worker_init(&replay.worker, explorer, &plain);
+    replay_init(&replay, explorer, search->invariants);
     sentence = replay_path(&replay, path);
     assert(sentence);
     free(path->events);

@@ -214,6 +214,99 @@ const char *rule_known_views(const struct explorer_view *view)
     return NULL;
 }
 
+/* ---- Aspects: what the rules above look at in a node ---- */
+
+static const struct server *as_server(const struct node *node)
+{
+    return strcmp(node->type->name, "kv server") == 0
+               ? (const struct server *)node
+               : NULL;
+}
+
+static const struct script *as_script(const struct node *node)
+{
+    return strcmp(node->type->name, "scripted client") == 0
+               ? (const struct script *)node
+               : NULL;
+}
+
+static const struct view_record *as_record(const struct node *node)
+{
+    return strcmp(node->type->name, "view service") == 0
+               ? &((const struct view_server *)node)->record
+               : NULL;
+}
+
+static void see_standing(const struct server *server, struct sink *sink)
+{
+    view_describe(&server->view, "view", sink);
+    sink_u64(sink, "incarnation", server->config.self.incarnation);
+    sink_bool(sink, "initialised", server->initialised);
+    sink_bool(sink, "deposed", server->deposed);
+}
+
+void aspect_servers(const struct node *node, struct sink *sink)
+{
+    const struct server *server = as_server(node);
+
+    if (!server)
+        return;
+    see_standing(server, sink);
+    sink_u64(sink, "committed", server->committed);
+    state_describe(&server->state, sink);
+}
+
+void aspect_answers(const struct node *node, struct sink *sink)
+{
+    const struct server *server = as_server(node);
+    const struct script *script = as_script(node);
+    const struct view_record *record = as_record(node);
+
+    if (record)
+        view_describe(&record->view, "view", sink);
+    if (server) {
+        see_standing(server, sink);
+        kv_describe(&server->state.kv, sink);
+    }
+    for (uint32_t i = 0; script && i < script->ended; i++)
+        sink_u64(sink, "status", script->notes[i].status);
+}
+
+void aspect_history(const struct node *node, struct sink *sink)
+{
+    const struct script *script = as_script(node);
+
+    for (uint32_t i = 0; script && i < script->begun; i++) {
+        const struct script_note *note = &script->notes[i];
+
+        sink_u64(sink, "knowledge", note->knowledge);
+        sink_u64(sink, "status", note->status);
+        if (note->value)
+            sink_octets(sink, "value", note->value->data, note->value->length);
+    }
+}
+
+void aspect_view_number(const struct node *node, struct sink *sink)
+{
+    const struct server *server = as_server(node);
+    const struct view_record *record = as_record(node);
+
+    if (server)
+        sink_u64(sink, "view", server->view.number);
+    if (record)
+        sink_u64(sink, "view", record->view.number);
+}
+
+void aspect_progress(const struct node *node, struct sink *sink)
+{
+    const struct server *server = as_server(node);
+
+    if (!server)
+        return;
+    sink_u64(sink, "op", server->state.op);
+    sink_u64(sink, "round", server->round);
+}
+
 /* ---- Goals ---- */
 
 static const struct server *find_server(const struct explorer_view *view,

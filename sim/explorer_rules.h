@@ -62,6 +62,15 @@ const char *goal_under_way(const struct explorer_view *view);
 /* All clients have ended all operations. */
 const char *goal_finished(const struct explorer_view *view);
 
+/* Aspects: what the rules look at in a node (explorer.h). Of servers, for rules
+ * about servers alone; of all nodes, for rule_answered_survives; of clients;
+ * the number of the view; op number and round, for the prunes. */
+void aspect_servers(const struct node *node, struct sink *sink);
+void aspect_answers(const struct node *node, struct sink *sink);
+void aspect_history(const struct node *node, struct sink *sink);
+void aspect_view_number(const struct node *node, struct sink *sink);
+void aspect_progress(const struct node *node, struct sink *sink);
+
 /* Prunes: the parameter is exceeded. */
 const char *prune_views(const struct explorer_view *view);
 const char *prune_ops(const struct explorer_view *view);

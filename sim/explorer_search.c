@@ -18,8 +18,9 @@
 #include "sim/explorer_state.h"
 
 enum {
-    BATCH = 32,          /* successors on their way into the set */
-    LIMIT_INTERVAL = 512 /* states between two looks at the limits */
+    BATCH = 32,   /* successors on their way into the set */
+    CHUNK = 1024, /* states that a thread takes, between looks at the limits */
+    AHEAD = 6,    /* states whose contexts are on their way from memory */
 };
 
 struct finding {
@@ -36,7 +37,8 @@ struct search {
     struct explorer *explorer;
     const struct explorer_search *search;
     struct state_set *set;
-    atomic_uint shard; /* the next one to be taken */
+    uint32_t ranges[SHARDS + 1]; /* of the level: first chunk of each shard */
+    atomic_uint chunk;           /* the next one to be taken */
     atomic_ullong states;
     atomic_int stop; /* an explorer_end, or -1 */
     double end_time;
@@ -48,6 +50,7 @@ struct successor {
     struct global global;
     uint64_t hash;
     uint32_t parent;
+    uint32_t changed; /* locals, as bits */
     uint64_t parent_hash;
 };
 
@@ -56,7 +59,14 @@ struct searcher {
     struct search *search;
     struct successor batch[BATCH];
     uint32_t batched;
-    uint32_t since_limits;
+};
+
+/* A state whose successors are being found. */
+struct leaving {
+    struct global global;
+    uint64_t hash;
+    uint32_t state;
+    struct budgets budgets;
 };
 
 /* ---- Findings ---- */
@@ -80,18 +90,20 @@ static void found(struct search *search, const struct finding *finding)
 
 /* Looks at a new state. */
 static void judge(struct search *search, struct worker *worker,
-                  const struct global *global, uint64_t hash, uint32_t state)
+                  const struct successor *fresh, uint32_t state)
 {
     const struct explorer_rule *rule = NULL;
-    struct finding finding = {
-        .violation = true, .hash = hash, .state = state, .event = STATE_NONE};
+    struct finding finding = {.violation = true,
+                              .hash = fresh->hash,
+                              .state = state,
+                              .event = STATE_NONE};
 
-    finding.sentence =
-        worker_judge(worker, search->search->invariants, global, &rule);
+    finding.sentence = worker_judge(worker, &worker->invariants, &fresh->global,
+                                    fresh->changed, &rule);
     if (!finding.sentence) {
         finding.violation = false;
-        finding.sentence =
-            worker_judge(worker, search->search->goals, global, &rule);
+        finding.sentence = worker_judge(worker, &worker->goals, &fresh->global,
+                                        fresh->changed, &rule);
     }
     if (!finding.sentence)
         return;
@@ -99,19 +111,19 @@ static void judge(struct search *search, struct worker *worker,
     found(search, &finding);
 }
 
-static void handler_failed(struct searcher *searcher, uint32_t state,
-                           uint64_t hash, uint32_t host,
-                           const struct step *step)
+static void handler_failed(struct searcher *searcher,
+                           const struct leaving *from, uint32_t host,
+                           uint32_t event, const char *sentence)
 {
     struct finding finding = {
-        .sentence = step->outcome->failure,
+        .sentence = sentence,
         .rule = "the contract of node.h",
         .violation = true,
         .hash =
-            hash ^ event_hash(searcher->search->explorer, host, step->event),
-        .state = state,
+            from->hash ^ event_hash(searcher->search->explorer, host, event),
+        .state = from->state,
         .host = host,
-        .event = step->event,
+        .event = event,
     };
 
     found(searcher->search, &finding);
@@ -132,7 +144,7 @@ static void flush(struct searcher *searcher)
                            next->parent_hash, &state))
             continue;
         fresh++;
-        judge(search, &searcher->worker, &next->global, next->hash, state);
+        judge(search, &searcher->worker, next, state);
     }
     searcher->batched = 0;
     if (fresh > 0)
@@ -148,12 +160,30 @@ static void add_successor(struct searcher *searcher,
         flush(searcher);
 }
 
-struct leaving {
-    struct global global;
-    uint64_t hash;
-    uint32_t state;
-    bool may_crash;
-};
+static void take_step(struct searcher *searcher, const struct leaving *from,
+                      uint32_t host, const struct step *step,
+                      struct successor *next)
+{
+    struct worker *worker = &searcher->worker;
+    const char *sentence;
+
+    if (step->failed) {
+        handler_failed(searcher, from, host, step->event,
+                       step->outcome->failure);
+        return;
+    }
+    sentence = worker_apply(worker, &from->global, host, step, &next->global);
+    if (sentence) {
+        handler_failed(searcher, from, host, step->event, sentence);
+        return;
+    }
+    if (global_equal(worker->explorer, &from->global, &next->global))
+        return;
+    worker->successors++;
+    next->hash = global_hash(&next->global);
+    next->changed = step->moves ? (uint32_t)1 << host : 0;
+    add_successor(searcher, next);
+}
 
 static void take_steps(struct searcher *searcher, const struct leaving *from,
                        uint32_t host, const struct steps *steps)
@@ -162,42 +192,29 @@ static void take_steps(struct searcher *searcher, const struct leaving *from,
     struct successor next = {.parent = from->state, .parent_hash = from->hash};
 
     worker->transitions += steps->enabled;
-    if (from->may_crash)
+    if (from->budgets.crash)
         worker->transitions += steps->crashes;
+    if (from->budgets.loss)
+        worker->transitions += steps->losses;
     for (uint32_t i = 0; i < steps->count; i++) {
-        const struct step *step = &steps->step[i];
-
-        if (event_kind(step->event) == EVENT_CRASH && !from->may_crash)
-            continue;
-        if (step->outcome->failure) {
-            handler_failed(searcher, from->state, from->hash, host, step);
-            continue;
-        }
-        worker_apply(worker, &from->global, host, step, &next.global);
-        if (global_equal(worker->explorer, &from->global, &next.global))
-            continue;
-        worker->successors++;
-        next.hash = global_hash(&next.global);
-        add_successor(searcher, &next);
+        if (budgets_allow(&from->budgets, steps->step[i].event))
+            take_step(searcher, from, host, &steps->step[i], &next);
     }
 }
 
 static void leave(struct searcher *searcher, uint32_t state)
 {
     struct worker *worker = &searcher->worker;
-    struct explorer *explorer = worker->explorer;
     struct leaving from = {.global = state_set_at(searcher->search->set, state),
                            .state = state};
 
-    if (worker_judge(worker, worker->search->prunes, &from.global, NULL)) {
+    if (worker_prunes(worker, &from.global)) {
         worker->pruned++;
         return;
     }
     from.hash = global_hash(&from.global);
-    from.may_crash =
-        worker->search->crash_budget > 0 &&
-        global_crashes(explorer, &from.global) < worker->search->crash_budget;
-    for (uint32_t host = 0; host < explorer->count; host++) {
+    from.budgets = worker_budgets(worker, &from.global);
+    for (uint32_t host = 0; host < worker->explorer->count; host++) {
         struct choice choice = worker_choice(worker, &from.global, host);
 
         take_steps(searcher, &from, host, choice.steps);
@@ -222,19 +239,21 @@ static void look_at_limits(struct search *search)
         atomic_store(&search->stop, stop);
 }
 
-static void leave_shard(struct searcher *searcher, uint32_t number)
+/* Leaves a part of the level. */
+static void leave_chunk(struct searcher *searcher, uint32_t number,
+                        uint32_t begin)
 {
     struct search *search = searcher->search;
-    const struct shard *shard = &search->set->shards[number];
-    uint32_t end = shard->next_start;
+    uint32_t end = search->set->shards[number].level_end;
 
-    for (uint32_t i = shard->level_start; i < end; i++) {
-        if (++searcher->since_limits >= LIMIT_INTERVAL) {
-            searcher->since_limits = 0;
-            look_at_limits(search);
-        }
+    if (end - begin > CHUNK)
+        end = begin + CHUNK;
+    look_at_limits(search);
+    for (uint32_t i = begin; i < end; i++) {
         if (atomic_load_explicit(&search->stop, memory_order_relaxed) >= 0)
             return;
+        if (i + AHEAD < end)
+            state_set_expect(search->set, (i + AHEAD) * SHARDS + number);
         leave(searcher, i * SHARDS + number);
     }
 }
@@ -242,10 +261,18 @@ static void leave_shard(struct searcher *searcher, uint32_t number)
 static void *search_level(void *argument)
 {
     struct searcher *searcher = argument;
-    uint32_t shard;
+    struct search *search = searcher->search;
+    uint32_t shard = 0;
+    uint32_t chunk;
 
-    while ((shard = atomic_fetch_add(&searcher->search->shard, 1)) < SHARDS)
-        leave_shard(searcher, shard);
+    while ((chunk = atomic_fetch_add(&search->chunk, 1)) <
+           search->ranges[SHARDS]) {
+        while (chunk >= search->ranges[shard + 1])
+            shard++;
+        leave_chunk(searcher, shard,
+                    search->set->shards[shard].level_start +
+                        (chunk - search->ranges[shard]) * CHUNK);
+    }
     flush(searcher);
     return NULL;
 }
@@ -257,7 +284,14 @@ static void run_level(struct search *search, struct searcher *searchers,
 {
     pthread_t ids[EXPLORER_THREADS_MAX];
 
-    atomic_store(&search->shard, 0);
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        const struct shard *shard = &search->set->shards[i];
+        uint32_t states = shard->level_end - shard->level_start;
+
+        search->ranges[i + 1] =
+            search->ranges[i] + (states + CHUNK - 1) / CHUNK;
+    }
+    atomic_store(&search->chunk, 0);
     for (uint32_t i = 1; i < threads; i++) {
         int result = pthread_create(&ids[i], NULL, search_level, &searchers[i]);
 
@@ -299,13 +333,16 @@ static enum explorer_end run_levels(struct search *search,
 
 static void begin(struct search *search, struct searcher *first)
 {
-    struct explorer *explorer = search->explorer;
-    uint64_t hash = global_hash(&explorer->start);
+    struct successor start = {.global = search->explorer->start,
+                              .hash = global_hash(&search->explorer->start),
+                              .parent = STATE_NONE,
+                              .changed = UINT32_MAX};
     uint32_t state;
 
-    state_set_add(search->set, &explorer->start, hash, STATE_NONE, 0, &state);
+    state_set_add(search->set, &start.global, start.hash, STATE_NONE, 0,
+                  &state);
     atomic_store(&search->states, 1);
-    judge(search, &first->worker, &explorer->start, hash, state);
+    judge(search, &first->worker, &start, state);
 }
 
 /* Returns the event that leads from one state to another: of several the one
@@ -328,10 +365,9 @@ static struct explorer_event event_between(struct worker *worker,
                 uint64_t hash = event_hash(explorer, host, step->event);
                 struct global next;
 
-                if (step->outcome->failure)
-                    continue;
-                worker_apply(worker, from, host, step, &next);
-                if (!global_equal(explorer, &next, to) ||
+                if (step->failed ||
+                    worker_apply(worker, from, host, step, &next) ||
+                    !global_equal(explorer, &next, to) ||
                     (best.event != STATE_NONE && best_hash <= hash))
                     continue;
                 best = (struct explorer_event){host, step->event};

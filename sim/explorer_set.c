@@ -14,6 +14,7 @@
 
 #include "node/memory.h"
 #include "sim/explorer_state.h"
+#include "sim/pages.h"
 
 enum { SLOTS_FIRST = 64, PLACE_BITS = 24 };
 
@@ -21,7 +22,7 @@ enum { SLOTS_FIRST = 64, PLACE_BITS = 24 };
 
 static uint32_t shard_of(uint64_t hash)
 {
-    return (uint32_t)(hash >> 56);
+    return (uint32_t)(hash >> 59); /* SHARDS of them */
 }
 
 static uint32_t tag_of(uint64_t hash)
@@ -49,7 +50,7 @@ struct state_set *state_set_new(const struct explorer *explorer)
 
         pthread_mutex_init(&shard->lock, NULL);
         shard->capacity = SLOTS_FIRST;
-        shard->slots = memory_new(SLOTS_FIRST * sizeof(*shard->slots));
+        shard->slots = pages_new(SLOTS_FIRST * sizeof(*shard->slots));
         segments_init(&shard->records,
                       (explorer->count + 2) * sizeof(uint32_t));
         shard_show(shard);
@@ -61,7 +62,8 @@ void state_set_free(struct state_set *set)
 {
     for (size_t i = 0; i < SHARDS; i++) {
         pthread_mutex_destroy(&set->shards[i].lock);
-        free(set->shards[i].slots);
+        pages_free(set->shards[i].slots,
+                   set->shards[i].capacity * sizeof(uint32_t));
         segments_release(&set->shards[i].records);
     }
     free(set);
@@ -78,8 +80,16 @@ struct global state_set_at(const struct state_set *set, uint32_t state)
 
     memcpy(global.contexts, record_of(set, state),
            set->explorer->count * sizeof(uint32_t));
-    global.sum = global_sum(set->explorer, &global);
+    global_complete(set->explorer, &global);
     return global;
+}
+
+void state_set_expect(const struct state_set *set, uint32_t state)
+{
+    const uint32_t *contexts = record_of(set, state);
+
+    for (uint32_t i = 0; i < set->explorer->count; i++)
+        __builtin_prefetch(context_at(set->explorer, contexts[i]));
 }
 
 uint32_t state_set_parent(const struct state_set *set, uint32_t state)
@@ -91,8 +101,8 @@ static void shard_grow(const struct state_set *set, struct shard *shard)
 {
     uint32_t capacity = 2 * shard->capacity;
 
-    free(shard->slots);
-    shard->slots = memory_new(capacity * sizeof(*shard->slots));
+    pages_free(shard->slots, shard->capacity * sizeof(*shard->slots));
+    shard->slots = pages_new(capacity * sizeof(*shard->slots));
     shard->capacity = capacity;
     for (uint32_t place = 0; place < shard->records.count; place++) {
         struct global global;
@@ -101,7 +111,7 @@ static void shard_grow(const struct state_set *set, struct shard *shard)
 
         memcpy(global.contexts, segments_at(&shard->records, place),
                set->explorer->count * sizeof(uint32_t));
-        global.sum = global_sum(set->explorer, &global);
+        global_complete(set->explorer, &global);
         hash = global_hash(&global);
         slot = (uint32_t)hash & (capacity - 1);
         while (shard->slots[slot])
@@ -179,7 +189,7 @@ bool state_set_add(struct state_set *set, const struct global *global,
         memcpy(record, global->contexts, count * sizeof(uint32_t));
         shard->slots[slot] = tag_of(hash) << PLACE_BITS | (place + 1);
     }
-    if (is_new || (place >= shard->next_start &&
+    if (is_new || (place >= shard->level_end &&
                    goes_before(set, record, parent, parent_hash))) {
         record[count] = parent;
         record[count + 1] = (uint32_t)parent_hash;
@@ -199,9 +209,9 @@ uint64_t state_set_next_level(struct state_set *set)
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &set->shards[i];
 
-        shard->level_start = shard->next_start;
-        shard->next_start = shard->records.count;
-        count += shard->next_start - shard->level_start;
+        shard->level_start = shard->level_end;
+        shard->level_end = shard->records.count;
+        count += shard->level_end - shard->level_start;
     }
     return count;
 }

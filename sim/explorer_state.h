@@ -4,8 +4,12 @@
  *
  *   explorer.c         the system: its nodes, its start, its tables
  *   explorer_steps.c   node states and events; runs handlers
- *   explorer_context.c a node state with its messages, and all its steps
+ *   explorer_memo.c    what an event does to a node state, kept
+ *   explorer_context.c a node state with its messages; one step
+ *   explorer_expand.c  … all steps
  *   explorer_catch.c   handlers that abort
+ *   explorer_worker.c  what a thread has for itself
+ *   explorer_judge.c   rules
  *   explorer_set.c     the set of global states
  *   explorer_search.c  breadth first, on several threads
  *   explorer_walk.c    random walks
@@ -21,8 +25,12 @@
  * do not: they decide between equally short paths, so that results do not
  * depend on threads either.
  *
- * One lock guards all tables. It is taken only for what is new: a context's
- * steps are computed once and then read without it.
+ * Threads meet in three places. `lock` is held while a handler runs: roles and
+ * the octets that their clones share belong to one thread at a time. It guards
+ * locals, messages and outcomes. `list_lock` and `context_lock` guard those two
+ * tables, for the length of one look. Whatever has a number is read without a
+ * lock, and a context's steps are computed once and then only read. A thread
+ * with `lock` may take one of the others, and never the other way round.
  */
 #ifndef SIM_EXPLORER_STATE_H
 #define SIM_EXPLORER_STATE_H
@@ -41,6 +49,7 @@ enum event_kind {
     EVENT_RESTART,
     EVENT_ACT,    /* with what is known of the others */
     EVENT_FORGET, /* everything on the way is lost; of no node in particular */
+    EVENT_LOSE,   /* of a message, by its number, where losses are counted */
 };
 
 enum { EVENT_SHIFT = 28 };
@@ -79,6 +88,7 @@ struct local {
     uint32_t timer_count;
     struct armed_timer timers[TIMERS_MAX]; /* in the order of setting */
     struct bytes *record;
+    _Atomic(struct reactions *) reactions; /* explorer_memo.c */
 };
 
 struct sent_message {
@@ -104,33 +114,45 @@ struct outcome {
     struct send_list sends[];
 };
 
+/* One step of a context, with what a search needs of it close together. */
 struct step {
     uint32_t event;
     uint32_t after; /* context; sends to itself are in it */
+    uint64_t hash_change;
     const struct outcome *outcome;
+    uint32_t local;      /* afterwards */
+    uint32_t first_list; /* to another node */
+    uint8_t first_to;
+    uint8_t send_count; /* … to other nodes */
+    bool failed;
+    bool moves; /* to another local: rules have to look again */
 };
 
 /* All steps of a context that change something, each effect once. */
 struct steps {
     uint32_t count;
-    uint32_t enabled; /* events that can happen, crashes aside */
-    uint32_t crashes; /* … crashes */
+    uint16_t enabled; /* events that can happen at any time */
+    uint8_t crashes;  /* … within the budget of crashes */
+    uint8_t losses;   /* … within the budget of losses */
     struct step step[];
 };
 
 struct context {
+    uint64_t hash;
+    _Atomic(const struct steps *) steps;
     uint32_t local;
     uint32_t list;
-    uint64_t hash;
+    uint16_t waiting; /* messages in the list */
     uint8_t crashes;
-    bool wants;
+    uint8_t losses;
     uint8_t progress;
-    _Atomic(struct steps *) steps;
+    bool wants;
 };
 
 struct global {
     uint32_t contexts[EXPLORER_NODES_MAX];
-    uint64_t sum; /* of the contexts' hashes */
+    uint32_t locals[EXPLORER_NODES_MAX]; /* theirs */
+    uint64_t sum;                        /* of the contexts' hashes */
 };
 
 struct explorer {
@@ -140,20 +162,23 @@ struct explorer {
     bool guards;
     uint32_t recheck;
 
+    enum explorer_network network;
+
     pthread_mutex_t lock;
     struct intern local_names; /* parallel to locals */
     struct segments locals;    /* struct local */
     struct intern message_names;
-    struct segments messages; /* struct sent_message */
-    struct intern lists;      /* octets: message numbers, ascending */
+    struct segments messages;     /* struct sent_message */
+    struct segments outcome_list; /* struct outcome *, to be freed */
+
+    pthread_mutex_t list_lock;
+    struct intern lists; /* words: losses, then message numbers in order */
     struct segments list_hashes;
-    struct number_map context_numbers; /* local and list */
+
+    pthread_mutex_t context_lock;
     struct segments contexts;
-    struct number_map unions;   /* context and list: context */
-    struct number_map outcomes; /* local and event: place in outcome_list */
-    struct segments outcome_list;
-    struct number_map act_numbers; /* context and event: in act_steps */
-    struct segments act_steps;     /* struct steps * */
+    uint32_t *context_slots;   /* number + 1; 0: free */
+    uint32_t context_capacity; /* a power of two */
 
     struct env env;
     struct arena arena;
@@ -163,7 +188,6 @@ struct explorer {
     const struct explorer_search *search; /* the present one */
     uint64_t handlers;
     uint64_t checks;
-    uint64_t hits;
 
     struct global beginning;     /* of the system */
     struct global start;         /* of searches */
@@ -188,18 +212,20 @@ static inline const struct sent_message *message_at(
     return segments_at(&explorer->messages, number);
 }
 
-/* ---- explorer_steps.c; with the lock held ---- */
+/* ---- explorer_steps.c; with `lock` held ---- */
 
 /* Returns the local of a node that was never alive. */
 uint32_t local_unborn(struct explorer *explorer, uint32_t host);
 
-/* Returns what an event does to a local, from the memo or by running it. The
- * outcome belongs to the explorer; without memo, to the caller. */
-const struct outcome *explorer_outcome(struct explorer *explorer,
-                                       uint32_t local, uint32_t event);
+/* Runs an event on a clone, twice if there are guards. The caller frees the
+ * outcome. */
+struct outcome *outcome_run(struct explorer *explorer, uint32_t local,
+                            uint32_t event);
 
-/* Frees an outcome that is the caller's. */
-void outcome_free(const struct outcome *outcome);
+/* Returns NULL if the event still does what the outcome says; otherwise an
+ * outcome that says so, which the caller frees. */
+struct outcome *outcome_recheck(struct explorer *explorer, uint32_t local,
+                                uint32_t event, const struct outcome *outcome);
 
 /* Whether a timer of a local may be the next to run out. */
 bool timer_may_fire(const struct local *local, uint32_t index);
@@ -213,17 +239,33 @@ void explorer_tell(struct explorer *explorer, uint32_t local, uint32_t event,
                    void (*tell)(void *context, const struct env *env),
                    void *context);
 
-/* Returns the hash of an event's content at a node. */
+/* Returns the hash of an event's content at a node; without the lock. */
 uint64_t event_hash(const struct explorer *explorer, uint32_t host,
                     uint32_t event);
 
-/* ---- explorer_context.c; with the lock held, unless it says otherwise ---- */
+/* ---- explorer_memo.c; takes `lock` when it has to ---- */
 
-/* Returns the number of a sorted list. */
+/* Returns what an event does to a local, from the memo or by running it. The
+ * outcome belongs to the explorer; in a search without memo, to the caller.
+ * hits, which may be NULL, counts for the samples that are run again. */
+const struct outcome *explorer_outcome(struct explorer *explorer,
+                                       uint32_t local, uint32_t event,
+                                       uint64_t *hits);
+
+/* Frees an outcome that is the caller's. */
+void outcome_free(const struct outcome *outcome);
+
+/* Forgets what was kept of a local, while no other thread searches. */
+void reactions_forget(struct local *local);
+
+/* ---- explorer_context.c; takes locks itself ---- */
+
+/* Returns the number of a list of messages, in the order that the network asks
+ * for, with no losses. */
 uint32_t list_number(struct explorer *explorer, const uint32_t *messages,
                      uint32_t count);
 
-/* Returns a list's messages; without the lock. */
+/* Returns a list's messages. */
 const uint32_t *list_messages(const struct explorer *explorer, uint32_t list,
                               uint32_t *count);
 
@@ -235,19 +277,27 @@ uint32_t context_number(struct explorer *explorer, uint32_t local,
 /* Returns the context that a context is after these messages were sent. */
 uint32_t context_add(struct explorer *explorer, uint32_t number, uint32_t list);
 
-/* Returns the steps of a context, which it computes when they are needed for
- * the first time. Takes the lock itself. With no_memo they and their outcomes
- * are the caller's. */
-const struct steps *context_steps(struct explorer *explorer, uint32_t number);
+/* Whether a message of a list may be the next to arrive, or to be lost; of
+ * equal ones the first. */
+bool list_may_deliver(const struct explorer *explorer, const uint32_t *messages,
+                      uint32_t index);
 
-/* Returns the one step of a context that acts. Takes the lock itself. */
-const struct steps *context_act(struct explorer *explorer, uint32_t number,
-                                uint32_t knowledge);
-
-/* Fills in the step of an event of a context, whatever it changes. Takes the
- * lock itself. */
+/* Fills in the step of an event of a context, whatever it changes. */
 void context_step(struct explorer *explorer, uint32_t number, uint32_t event,
-                  struct step *step);
+                  struct step *step, uint64_t *hits);
+
+/* ---- explorer_expand.c; takes locks itself ---- */
+
+struct worker;
+
+/* Returns the steps of a context, which it computes when they are needed for
+ * the first time, in memory of the worker's. Without memo their outcomes are
+ * the caller's and they last until worker_choice_done. */
+const struct steps *context_steps(struct worker *worker, uint32_t number);
+
+/* Returns the one step of a context that acts, likewise, and always anew. */
+struct steps *context_act(struct worker *worker, uint32_t number,
+                          uint32_t knowledge);
 
 /* Forgets all steps: the switches have changed. */
 void contexts_forget_steps(struct explorer *explorer);
@@ -257,8 +307,9 @@ void contexts_forget_steps(struct explorer *explorer);
 /* Returns what a global state knows of everybody's progress. */
 uint32_t global_knowledge(const struct explorer *explorer,
                           const struct global *global);
-uint64_t global_sum(const struct explorer *explorer,
-                    const struct global *global);
+
+/* Fills in what follows from the contexts. */
+void global_complete(const struct explorer *explorer, struct global *global);
 uint64_t global_hash(const struct global *global);
 uint32_t global_crashes(const struct explorer *explorer,
                         const struct global *global);
@@ -269,20 +320,34 @@ bool global_equal(const struct explorer *explorer, const struct global *a,
 
 struct union_slot {
     uint64_t key; /* plus one; 0: free */
+    uint64_t hash_change;
     uint64_t after;
 };
 
+/* The one step of a context that acts. */
 struct act_slot {
-    uint64_t key;
-    const struct steps *steps;
+    uint64_t key; /* plus one; 0: free */
+    struct steps *steps;
 };
 
-/* The verdict of a whole list of rules, or of one; a cache line. */
-struct verdict_slot {
-    _Alignas(64) uint32_t locals[EXPLORER_NODES_MAX];
-    const struct explorer_rule *rules;
-    const struct explorer_rule *which;
-    const char *verdict;
+/* Rules that look at the same in the same nodes, and their verdicts so far. */
+struct rule_group {
+    const struct explorer_rule *rules; /* the list that they stand in */
+    uint32_t members;                  /* … as bits */
+    uint32_t nodes;                    /* as bits */
+    void (*aspect)(const struct node *node, struct sink *sink);
+    struct intern names; /* of aspects */
+    uint32_t *aspects;   /* of locals: name + 1; 0: not yet known */
+    uint32_t aspects_capacity;
+    uint32_t width; /* words of a slot: one for each node, and the verdict */
+    uint32_t *slots;
+};
+
+enum { RULE_GROUPS_MAX = 8 };
+
+struct rule_groups {
+    struct rule_group groups[RULE_GROUPS_MAX];
+    uint32_t count;
 };
 
 struct worker {
@@ -290,24 +355,28 @@ struct worker {
     const struct explorer_search *search;
     struct union_slot *unions;
     struct act_slot *acts;
-    struct verdict_slot *verdicts; /* of lists */
-    struct verdict_slot *opinions; /* of rules */
+    struct rule_groups invariants;
+    struct rule_groups goals;
+    struct rule_groups prunes;
+    struct sink sink;            /* for aspects */
+    struct memory_block *blocks; /* of steps */
+    size_t block_left;
+    struct step *draft; /* steps that are being collected */
+    uint32_t draft_capacity;
+    uint64_t hits;     /* of outcomes */
+    uint64_t verdicts; /* that were known */
     uint64_t transitions;
     uint64_t successors;
     uint64_t pruned;
-    uint64_t states;
-    uint64_t handlers_before;
 };
 
 void worker_init(struct worker *worker, struct explorer *explorer,
                  const struct explorer_search *search);
 void worker_release(struct worker *worker);
 
-/* Returns the first verdict of a list of rules about a state, or NULL. */
-const char *worker_judge(struct worker *worker,
-                         const struct explorer_rule *rules,
-                         const struct global *global,
-                         const struct explorer_rule **which);
+/* Returns size octets that last as long as the worker, or without memo until
+ * worker_choice_done. */
+void *worker_memory(struct worker *worker, size_t size);
 
 /* The steps of one node in a global state: two lists, either may be NULL. */
 struct choice {
@@ -318,15 +387,51 @@ struct choice worker_choice(struct worker *worker, const struct global *global,
                             uint32_t host);
 void worker_choice_done(struct worker *worker, const struct choice *choice);
 
-/* Makes next the state after a step of host. The step has not failed. */
-void worker_apply(struct worker *worker, const struct global *global,
-                  uint32_t host, const struct step *step, struct global *next);
+/* Makes next the state after a step of host. The step has not failed. One step
+ * in a while is run again. Returns NULL, or how the role breaks the contract.
+ */
+const char *worker_apply(struct worker *worker, const struct global *global,
+                         uint32_t host, const struct step *step,
+                         struct global *next);
+
+/* Whether a step is within the budgets that are left. */
+struct budgets {
+    bool crash;
+    bool loss;
+};
+struct budgets worker_budgets(const struct worker *worker,
+                              const struct global *global);
+
+static inline bool budgets_allow(const struct budgets *budgets, uint32_t event)
+{
+    switch (event_kind(event)) {
+    case EVENT_CRASH: return budgets->crash;
+    case EVENT_LOSE: return budgets->loss;
+    default: return true;
+    }
+}
+
+/* ---- Rules (explorer_judge.c) ---- */
+
+void rule_groups_init(struct rule_groups *groups,
+                      const struct explorer_rule *rules);
+void rule_groups_release(struct rule_groups *groups);
+
+/* Returns the verdict of rules about a state that differs in these nodes, as
+ * bits, from one without verdict; or NULL. Of several that of the first rule,
+ * which may be asked for. */
+const char *worker_judge(struct worker *worker, struct rule_groups *groups,
+                         const struct global *global, uint32_t changed,
+                         const struct explorer_rule **which);
+
+/* Whether a state is not to be left. */
+bool worker_prunes(struct worker *worker, const struct global *global);
 
 /* ---- The set of global states (explorer_set.c) ---- */
 
-enum { SHARDS = 256 };
+enum { SHARDS = 32 };
 
-/* Names a state: its shard in the lowest eight bits, its place in the rest. */
+/* Names a state: place * SHARDS + shard. */
 #define STATE_NONE UINT32_MAX
 
 struct shard {
@@ -337,7 +442,7 @@ struct shard {
     atomic_uint shown_capacity;
     struct segments records;
     uint32_t level_start; /* the states that are being left */
-    uint32_t next_start;  /* the states that they lead to */
+    uint32_t level_end;   /* … up to here; then those that they lead to */
 };
 
 struct state_set {
@@ -350,6 +455,9 @@ void state_set_free(struct state_set *set);
 
 /* Loads the place where a state with this hash would be. */
 void state_set_prefetch(const struct state_set *set, uint64_t hash);
+
+/* Loads the contexts of a state that is to be left soon. */
+void state_set_expect(const struct state_set *set, uint32_t state);
 
 /* Adds a state that follows from parent, whose hash is parent_hash. Returns
  * whether it is new, and its name. Of several parents in one level the one with

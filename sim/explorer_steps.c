@@ -202,7 +202,8 @@ static void run_event(void *argument)
         node_timer(local->node, env, event_argument(run->event));
         break;
     case EVENT_CRASH: local->crashes++; break;
-    case EVENT_FORGET: break; /* of no node */
+    case EVENT_FORGET:
+    case EVENT_LOSE: break; /* of the network, not of the node */
     case EVENT_RESTART: run_restart(run); break;
     case EVENT_ACT:
         run->explorer->nodes[local->host].act(local->node, env,
@@ -274,6 +275,7 @@ static int run_on_clone(struct explorer *explorer, uint32_t number,
     struct run run = {explorer, after, event};
 
     *after = *before;
+    atomic_init(&after->reactions, NULL);
     after->wants = false;
     after->progress = 0;
     after->node = before->node && event_kind(event) != EVENT_CRASH
@@ -341,9 +343,11 @@ static uint32_t sent_to(struct explorer *explorer,
     }
     if (count == 0)
         return INTERN_NONE;
-    qsort(messages, count, sizeof(messages[0]), compare_numbers);
+    if (explorer->network != EXPLORER_FIFO)
+        qsort(messages, count, sizeof(messages[0]), compare_numbers);
     for (uint32_t i = 0; i < count; i++) {
-        if (i == 0 || messages[i] != messages[i - 1])
+        if (explorer->network != EXPLORER_SET || i == 0 ||
+            messages[i] != messages[i - 1])
             messages[kept++] = messages[i];
     }
     return list_number(explorer, messages, kept);
@@ -357,16 +361,6 @@ static struct outcome *outcome_new(const char *failure)
     outcome->failure = failure;
     outcome->local = INTERN_NONE;
     return outcome;
-}
-
-void outcome_free(const struct outcome *outcome)
-{
-    union {
-        const struct outcome *in;
-        void *out;
-    } cast = {.in = outcome};
-
-    free(cast.out);
 }
 
 /* Runs an event once, without guards. */
@@ -453,8 +447,8 @@ static const char *guard(struct explorer *explorer, uint32_t local,
     return same ? NULL : "the same event in the same state did something else";
 }
 
-static struct outcome *run_guarded(struct explorer *explorer, uint32_t local,
-                                   uint32_t event)
+struct outcome *outcome_run(struct explorer *explorer, uint32_t local,
+                            uint32_t event)
 {
     struct outcome *outcome = run_once(explorer, local, event);
 
@@ -464,55 +458,27 @@ static struct outcome *run_guarded(struct explorer *explorer, uint32_t local,
     return outcome;
 }
 
-/* ---- The memo ---- */
-
-static const struct outcome *recheck(struct explorer *explorer, uint32_t local,
-                                     uint32_t event,
-                                     const struct outcome *outcome)
+struct outcome *outcome_recheck(struct explorer *explorer, uint32_t local,
+                                uint32_t event, const struct outcome *outcome)
 {
     struct outcome *again = run_once(explorer, local, event);
 
     explorer->checks++;
-    if (!outcome_equal(outcome, again)) {
-        again->failure = "the same event in the same state did something else";
-        *(const struct outcome **)segments_push(&explorer->outcome_list) =
-            again;
-        return again;
+    if (outcome_equal(outcome, again)) {
+        free(again);
+        return NULL;
     }
-    free(again);
-    return outcome;
-}
-
-const struct outcome *explorer_outcome(struct explorer *explorer,
-                                       uint32_t local, uint32_t event)
-{
-    uint64_t key = (uint64_t)local << 32 | event;
-    uint32_t place;
-    struct outcome *outcome;
-
-    if (explorer->search && explorer->search->no_memo)
-        return run_guarded(explorer, local, event);
-    place = number_map_get(&explorer->outcomes, key);
-    if (place != INTERN_NONE) {
-        outcome =
-            *(struct outcome **)segments_at(&explorer->outcome_list, place);
-        if (explorer->recheck > 0 && !outcome->failure &&
-            ++explorer->hits % explorer->recheck == 0)
-            return recheck(explorer, local, event, outcome);
-        return outcome;
-    }
-    outcome = run_guarded(explorer, local, event);
-    number_map_put(&explorer->outcomes, key, explorer->outcome_list.count);
-    *(struct outcome **)segments_push(&explorer->outcome_list) = outcome;
-    return outcome;
+    again->failure = "the same event in the same state did something else";
+    return again;
 }
 
 uint64_t event_hash(const struct explorer *explorer, uint32_t host,
                     uint32_t event)
 {
+    enum event_kind kind = event_kind(event);
     uint64_t hash = event;
 
-    if (event_kind(event) == EVENT_DELIVER)
+    if (kind == EVENT_DELIVER || kind == EVENT_LOSE)
         hash = intern_at(&explorer->message_names, event_argument(event))->hash;
-    return intern_mix(hash + host);
+    return intern_mix(hash + host + (kind == EVENT_LOSE));
 }

@@ -230,14 +230,19 @@ static void set_invariants(struct system *system)
     uint32_t servers = system->servers;
     uint32_t clients = system->clients;
     struct explorer_rule rules[] = {
-        {"one primary in a view", rule_one_primary, servers, 0},
-        {"same state at the same op number", rule_same_state, servers, 0},
-        {"views come from the view service", rule_known_views, servers | 1, 0},
-        {"committed operations survive", rule_committed_survives, servers, 0},
-        {"every operation takes effect once", rule_applied_once, servers, 0},
-        {"linearizable histories", rule_linearizable, clients, 0},
+        {"one primary in a view", rule_one_primary, servers, 0, aspect_servers},
+        {"same state at the same op number", rule_same_state, servers, 0,
+         aspect_servers},
+        {"views come from the view service", rule_known_views, servers | 1, 0,
+         aspect_view_number},
+        {"committed operations survive", rule_committed_survives, servers, 0,
+         aspect_servers},
+        {"every operation takes effect once", rule_applied_once, servers, 0,
+         aspect_servers},
+        {"linearizable histories", rule_linearizable, clients, 0,
+         aspect_history},
         {"answered operations survive", rule_answered_survives,
-         servers | clients | 1, 0},
+         servers | clients | 1, 0, aspect_answers},
     };
     size_t used = clients ? sizeof(rules) / sizeof(rules[0]) : 3;
 
@@ -297,16 +302,18 @@ void system_stage_search(struct system *system, uint32_t stage_number,
     memset(system->goals, 0, sizeof(system->goals));
     if (stage->goal)
         system->goals[0] = (struct explorer_rule){
-            "goal", stage->goal, UINT32_MAX, stage->goal_parameter};
+            "goal", stage->goal, UINT32_MAX, stage->goal_parameter, NULL};
     if (stage->views > 0)
-        *prune++ =
-            (struct explorer_rule){"views", prune_views, 1, stage->views};
+        *prune++ = (struct explorer_rule){"views", prune_views, 1, stage->views,
+                                          aspect_view_number};
     if (stage->ops > 0)
-        *prune++ = (struct explorer_rule){"op numbers", prune_ops,
-                                          system->servers, stage->ops};
+        *prune++ =
+            (struct explorer_rule){"op numbers", prune_ops, system->servers,
+                                   stage->ops, aspect_progress};
     if (stage->rounds > 0)
-        *prune++ = (struct explorer_rule){"rounds", prune_rounds,
-                                          system->servers, stage->rounds};
+        *prune++ =
+            (struct explorer_rule){"rounds", prune_rounds, system->servers,
+                                   stage->rounds, aspect_progress};
     search->invariants = system->invariants;
     search->goals = system->goals;
     search->prunes = system->prunes;

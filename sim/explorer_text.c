@@ -62,7 +62,8 @@ static void tell_effects(void *context, const struct env *env)
     }
 }
 
-static void tell_delivery(const struct story *story, uint32_t number)
+static void tell_message(const struct story *story, const char *what,
+                         uint32_t number)
 {
     const struct sent_message *message = message_at(story->explorer, number);
     const struct explorer_node *nodes = story->explorer->nodes;
@@ -73,8 +74,8 @@ static void tell_delivery(const struct story *story, uint32_t number)
     arena_init(&arena);
     if (message_decode(&arena, message->body, message->length, &body) == 0)
         message_format(body, text, sizeof(text));
-    fprintf(story->file, "%s receives from %s/%" PRIu64 ": %s\n",
-            nodes[message->to].address, nodes[message->from].address,
+    fprintf(story->file, "%s %s from %s/%" PRIu64 ": %s\n",
+            nodes[message->to].address, what, nodes[message->from].address,
             message->from_incarnation, text);
     arena_release(&arena);
 }
@@ -86,7 +87,10 @@ static void tell_event(const struct story *story,
 
     switch (event_kind(event->event)) {
     case EVENT_DELIVER:
-        tell_delivery(story, event_argument(event->event));
+        tell_message(story, "receives", event_argument(event->event));
+        break;
+    case EVENT_LOSE:
+        tell_message(story, "will not receive", event_argument(event->event));
         break;
     case EVENT_TIMER:
         fprintf(story->file, "%s: timer %" PRIu32 " runs out\n", name,
@@ -119,8 +123,10 @@ static void write_event(const struct explorer *explorer,
 
     switch (event_kind(event->event)) {
     case EVENT_DELIVER:
+    case EVENT_LOSE:
         message = message_at(explorer, argument);
-        fprintf(file, "deliver %s %" PRIu64 " %s %" PRIu64 " ",
+        fprintf(file, "%s %s %" PRIu64 " %s %" PRIu64 " ",
+                event_kind(event->event) == EVENT_LOSE ? "lose" : "deliver",
                 nodes[message->from].address, message->from_incarnation,
                 nodes[message->to].address, message->to_incarnation);
         write_hex(message->body, message->length, file);
@@ -220,9 +226,9 @@ static long from_hex(char *text)
     return (long)(length / 2);
 }
 
-/* Reads the rest of a `deliver` line. */
-static int load_delivery(struct explorer *explorer, char **rest,
-                         struct explorer_path *path)
+/* Reads the rest of a line about a message. */
+static int load_message(struct explorer *explorer, enum event_kind kind,
+                        char **rest, struct explorer_path *path)
 {
     uint32_t from = host_named(explorer, strtok_r(NULL, " ", rest));
     const char *from_life = strtok_r(NULL, " ", rest);
@@ -244,8 +250,7 @@ static int load_delivery(struct explorer *explorer, char **rest,
         0)
         return -EBADMSG;
     message.what = body->kind_case;
-    path_append(path, to,
-                event_make(EVENT_DELIVER, message_number(explorer, &message)));
+    path_append(path, to, event_make(kind, message_number(explorer, &message)));
     return 0;
 }
 
@@ -260,7 +265,9 @@ static int load_line(struct explorer *explorer, char *line,
     if (!word || word[0] == '#')
         return 0;
     if (strcmp(word, "deliver") == 0)
-        return load_delivery(explorer, &rest, path);
+        return load_message(explorer, EVENT_DELIVER, &rest, path);
+    if (strcmp(word, "lose") == 0)
+        return load_message(explorer, EVENT_LOSE, &rest, path);
     if (strcmp(word, "forget") == 0) {
         path_append(path, 0, event_make(EVENT_FORGET, 0));
         return 0;

@@ -8,6 +8,7 @@
  * state that the prunes leave out; then the next one begins. All choices come
  * from the seed.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "node/memory.h"
@@ -16,57 +17,103 @@
 
 enum { LIMIT_INTERVAL = 4096 /* steps between two looks at the clock */ };
 
+/* What a node can do now. */
+struct seat {
+    struct choice choice;
+    uint32_t own; /* steps that the budgets allow */
+    uint32_t act;
+};
+
 struct walk {
     struct worker worker;
     const struct explorer_search *search;
     struct global global;
+    struct seat seats[EXPLORER_NODES_MAX];
+    uint32_t knowledge; /* for which the seats hold */
+    struct budgets budgets;
     struct explorer_event *events;
     uint32_t depth;
     uint64_t random;
-    bool may_crash;
 };
 
-/* Returns how many steps of a list are possible, and counts them. */
-static uint32_t possible(const struct walk *walk, const struct steps *steps)
-{
-    uint32_t count = steps ? steps->count : 0;
+/* ---- The next step ---- */
 
-    /* A crash stands last in its list. */
-    if (count > 0 && steps->crashes > 0 && !walk->may_crash)
-        count--;
+static uint32_t allowed(const struct walk *walk, const struct steps *steps)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; steps && i < steps->count; i++)
+        count += budgets_allow(&walk->budgets, steps->step[i].event);
     return count;
+}
+
+/* Looks again at what a node can do. */
+static void seat_look(struct walk *walk, uint32_t host)
+{
+    struct seat *seat = &walk->seats[host];
+
+    seat->choice = worker_choice(&walk->worker, &walk->global, host);
+    seat->own = allowed(walk, seat->choice.steps);
+    seat->act = allowed(walk, seat->choice.act);
+}
+
+/* Brings the seats to where the walk is; all of them, or those of nodes whose
+ * contexts have changed. */
+static void look_around(struct walk *walk, const struct global *before)
+{
+    const struct explorer *explorer = walk->worker.explorer;
+    uint32_t knowledge = global_knowledge(explorer, &walk->global);
+    struct budgets budgets = worker_budgets(&walk->worker, &walk->global);
+    bool all = !before || knowledge != walk->knowledge ||
+               budgets.crash != walk->budgets.crash ||
+               budgets.loss != walk->budgets.loss;
+
+    walk->knowledge = knowledge;
+    walk->budgets = budgets;
+    for (uint32_t i = 0; i < explorer->count; i++) {
+        if (all || before->contexts[i] != walk->global.contexts[i])
+            seat_look(walk, i);
+    }
+}
+
+static const struct step *pick(const struct walk *walk,
+                               const struct steps *steps, uint32_t chosen)
+{
+    for (uint32_t i = 0; i < steps->count; i++) {
+        if (budgets_allow(&walk->budgets, steps->step[i].event) &&
+            chosen-- == 0)
+            return &steps->step[i];
+    }
+    return NULL;
 }
 
 /* Draws the next step. Returns NULL when there is none. */
 static const struct step *draw(struct walk *walk, uint32_t *host)
 {
-    const struct explorer *explorer = walk->worker.explorer;
-    struct choice choices[EXPLORER_NODES_MAX];
+    uint32_t count = walk->worker.explorer->count;
     uint32_t total = 0;
     uint32_t chosen;
 
-    for (uint32_t i = 0; i < explorer->count; i++) {
-        choices[i] = worker_choice(&walk->worker, &walk->global, i);
-        total += possible(walk, choices[i].steps);
-        total += possible(walk, choices[i].act);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        total += walk->seats[i].own + walk->seats[i].act;
     if (total == 0)
         return NULL;
-    chosen = random_between(&walk->random, 0, total - 1);
-    for (uint32_t i = 0; i < explorer->count; i++) {
-        uint32_t own = possible(walk, choices[i].steps);
-        uint32_t act = possible(walk, choices[i].act);
+    chosen = (uint32_t)random_between(&walk->random, 0, total - 1);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct seat *seat = &walk->seats[i];
 
         *host = i;
-        if (chosen < own)
-            return &choices[i].steps->step[chosen];
-        chosen -= own;
-        if (chosen < act)
-            return &choices[i].act->step[chosen];
-        chosen -= act;
+        if (chosen < seat->own)
+            return pick(walk, seat->choice.steps, chosen);
+        chosen -= seat->own;
+        if (chosen < seat->act)
+            return pick(walk, seat->choice.act, chosen);
+        chosen -= seat->act;
     }
     return NULL;
 }
+
+/* ---- A walk ---- */
 
 static void report(const struct walk *walk, struct explorer_result *result,
                    enum explorer_end end, const char *sentence,
@@ -79,39 +126,53 @@ static void report(const struct walk *walk, struct explorer_result *result,
         path_append(&result->path, walk->events[i].node, walk->events[i].event);
 }
 
+/* Judges the state after a step that changed some locals. Returns whether the
+ * walk may go on. */
+static bool judge(struct walk *walk, uint32_t changed,
+                  struct explorer_result *result)
+{
+    struct worker *worker = &walk->worker;
+    const struct explorer_rule *rule = NULL;
+    enum explorer_end end = EXPLORER_VIOLATION;
+    const char *sentence = worker_judge(worker, &worker->invariants,
+                                        &walk->global, changed, &rule);
+
+    if (!sentence) {
+        end = EXPLORER_GOAL;
+        sentence =
+            worker_judge(worker, &worker->goals, &walk->global, changed, &rule);
+    }
+    if (sentence)
+        report(walk, result, end, sentence, rule->name);
+    return !sentence && walk->depth < walk->search->depth &&
+           !worker_prunes(worker, &walk->global);
+}
+
 /* Does one step. Returns whether the walk goes on; result->sentence is set when
  * the whole search is over. */
 static bool walk_on(struct walk *walk, struct explorer_result *result)
 {
-    struct worker *worker = &walk->worker;
-    const struct explorer_rule *rule = NULL;
-    const struct step *step;
-    struct global next;
+    struct global before = walk->global;
     uint32_t host;
+    const struct step *step = draw(walk, &host);
     const char *sentence;
 
-    walk->may_crash = global_crashes(worker->explorer, &walk->global) <
-                      walk->search->crash_budget;
-    step = draw(walk, &host);
     if (!step)
         return false;
     walk->events[walk->depth++] = (struct explorer_event){host, step->event};
     result->transitions++;
-    if (step->outcome->failure) {
-        report(walk, result, EXPLORER_VIOLATION, step->outcome->failure,
+    sentence = step->failed ? step->outcome->failure
+                            : worker_apply(&walk->worker, &before, host, step,
+                                           &walk->global);
+    if (sentence) {
+        report(walk, result, EXPLORER_VIOLATION, sentence,
                "the contract of node.h");
         return false;
     }
-    worker_apply(worker, &walk->global, host, step, &next);
-    walk->global = next;
-    sentence = worker_judge(worker, walk->search->invariants, &next, &rule);
-    if (sentence)
-        report(walk, result, EXPLORER_VIOLATION, sentence, rule->name);
-    else if ((sentence =
-                  worker_judge(worker, walk->search->goals, &next, &rule)))
-        report(walk, result, EXPLORER_GOAL, sentence, rule->name);
-    return !sentence && walk->depth < walk->search->depth &&
-           !worker_judge(worker, walk->search->prunes, &next, NULL);
+    if (!judge(walk, step->moves ? (uint32_t)1 << host : 0, result))
+        return false;
+    look_around(walk, &before);
+    return true;
 }
 
 void explorer_walks(struct explorer *explorer,
@@ -122,12 +183,14 @@ void explorer_walks(struct explorer *explorer,
     double end = explorer_seconds() + search->seconds;
     uint64_t looks = 0;
 
+    assert(!search->no_memo);
     worker_init(&walk.worker, explorer, search);
     walk.events = memory_new((search->depth + 1) * sizeof(*walk.events));
     result->end = EXPLORER_WALKS;
     while (!result->sentence && result->walks < search->walks) {
         walk.global = explorer->start;
         walk.depth = 0;
+        look_around(&walk, NULL);
         result->walks++;
         while (walk_on(&walk, result))
             ;

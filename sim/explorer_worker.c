@@ -2,8 +2,9 @@
 /*
  * explorer_worker: what one thread keeps for itself, so that threads meet as
  * seldom as possible: what a context becomes when messages are added, what a
- * node does by itself, and verdicts of rules. All three forget when two entries
- * fall on the same place; the whole keys are compared, so nothing is guessed.
+ * node does by itself, and the memory of the steps that it lists. The caches
+ * forget when two entries fall on the same place; whole keys are compared, so
+ * nothing is guessed.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -11,21 +12,19 @@
 
 #include "node/memory.h"
 #include "sim/explorer_state.h"
+#include "sim/pages.h"
 
 enum {
-    UNION_SLOTS = 1 << 18,
-    ACT_SLOTS = 1 << 12,
-    VERDICT_SLOTS = 1 << 16,
+    UNION_SLOTS = 1 << 17,
+    ACT_SLOTS = 1 << 14,
+    BLOCK_WORDS = (1 << 18) - 1, /* with the pointer, 2 MiB */
+    BLOCK_OCTETS = BLOCK_WORDS * sizeof(uint64_t),
 };
 
-static struct verdict_slot *verdict_slots_new(void)
-{
-    size_t size = VERDICT_SLOTS * sizeof(struct verdict_slot);
-    void *slots = aligned_alloc(_Alignof(struct verdict_slot), size);
-
-    assert(slots);
-    return memset(slots, 0, size);
-}
+struct memory_block {
+    struct memory_block *next;
+    uint64_t words[BLOCK_WORDS];
+};
 
 void worker_init(struct worker *worker, struct explorer *explorer,
                  const struct explorer_search *search)
@@ -33,103 +32,45 @@ void worker_init(struct worker *worker, struct explorer *explorer,
     memset(worker, 0, sizeof(*worker));
     worker->explorer = explorer;
     worker->search = search;
-    worker->unions = memory_new(UNION_SLOTS * sizeof(*worker->unions));
-    worker->acts = memory_new(ACT_SLOTS * sizeof(*worker->acts));
-    worker->verdicts = verdict_slots_new();
-    worker->opinions = verdict_slots_new();
+    worker->unions = pages_new(UNION_SLOTS * sizeof(*worker->unions));
+    worker->acts = pages_new(ACT_SLOTS * sizeof(*worker->acts));
+    sink_init(&worker->sink, SINK_CANONICAL);
+    rule_groups_init(&worker->invariants, search->invariants);
+    rule_groups_init(&worker->goals, search->goals);
+    rule_groups_init(&worker->prunes, search->prunes);
 }
 
 void worker_release(struct worker *worker)
 {
-    free(worker->unions);
-    free(worker->acts);
-    free(worker->verdicts);
-    free(worker->opinions);
-}
+    pages_free(worker->unions, UNION_SLOTS * sizeof(*worker->unions));
+    pages_free(worker->acts, ACT_SLOTS * sizeof(*worker->acts));
+    rule_groups_release(&worker->invariants);
+    rule_groups_release(&worker->goals);
+    rule_groups_release(&worker->prunes);
+    sink_release(&worker->sink);
+    while (worker->blocks) {
+        struct memory_block *next = worker->blocks->next;
 
-/* ---- Rules ---- */
-
-static const char *judge_anew(const struct explorer *explorer,
-                              const struct explorer_rule *rule,
-                              const uint32_t *locals)
-{
-    struct explorer_view view = {.count = explorer->count,
-                                 .parameter = rule->parameter};
-
-    for (uint32_t i = 0; i < explorer->count; i++) {
-        if (rule->nodes >> i & 1)
-            view.nodes[i] = local_at(explorer, locals[i])->node;
+        pages_free(worker->blocks, sizeof(*worker->blocks));
+        worker->blocks = next;
     }
-    return rule->judge(&view);
+    free(worker->draft);
 }
 
-/* Returns the slot for these locals. Its verdict holds if this returns true. */
-static bool find_verdict(struct verdict_slot *slots,
-                         const struct explorer_rule *rules,
-                         const uint32_t *locals, struct verdict_slot **found)
+/* ---- Memory ---- */
+
+void *worker_memory(struct worker *worker, size_t size)
 {
-    uint64_t words[EXPLORER_NODES_MAX / 2];
-    uint64_t hash = (uintptr_t)rules;
-    struct verdict_slot *slot;
+    assert(size <= BLOCK_OCTETS && size % 8 == 0);
+    if (size > worker->block_left) {
+        struct memory_block *block = pages_new(sizeof(*block));
 
-    memcpy(words, locals, sizeof(words));
-    for (size_t i = 0; i < EXPLORER_NODES_MAX / 2; i++)
-        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15u;
-    slot = &slots[hash >> 32 & (VERDICT_SLOTS - 1)];
-    *found = slot;
-    if (slot->rules == rules &&
-        memcmp(slot->locals, locals, sizeof(slot->locals)) == 0)
-        return true;
-    slot->rules = rules;
-    memcpy(slot->locals, locals, sizeof(slot->locals));
-    return false;
-}
-
-static const char *judge_one(struct worker *worker,
-                             const struct explorer_rule *rule,
-                             const uint32_t *all)
-{
-    uint32_t locals[EXPLORER_NODES_MAX] = {0};
-    struct verdict_slot *slot;
-
-    for (uint32_t i = 0; i < worker->explorer->count; i++) {
-        if (rule->nodes >> i & 1)
-            locals[i] = all[i];
+        block->next = worker->blocks;
+        worker->blocks = block;
+        worker->block_left = BLOCK_OCTETS;
     }
-    if (!find_verdict(worker->opinions, rule, locals, &slot))
-        slot->verdict = judge_anew(worker->explorer, rule, locals);
-    return slot->verdict;
-}
-
-static void judge_list(struct worker *worker, struct verdict_slot *slot)
-{
-    const struct explorer_rule *rule = slot->rules;
-
-    slot->verdict = NULL;
-    for (; !slot->verdict && rule->name; rule++) {
-        slot->verdict = judge_one(worker, rule, slot->locals);
-        slot->which = rule;
-    }
-}
-
-const char *worker_judge(struct worker *worker,
-                         const struct explorer_rule *rules,
-                         const struct global *global,
-                         const struct explorer_rule **which)
-{
-    const struct explorer *explorer = worker->explorer;
-    uint32_t locals[EXPLORER_NODES_MAX] = {0};
-    struct verdict_slot *slot;
-
-    if (!rules || !rules->name)
-        return NULL;
-    for (uint32_t i = 0; i < explorer->count; i++)
-        locals[i] = context_at(explorer, global->contexts[i])->local;
-    if (!find_verdict(worker->verdicts, rules, locals, &slot))
-        judge_list(worker, slot);
-    if (which)
-        *which = slot->which;
-    return slot->verdict;
+    worker->block_left -= size;
+    return &worker->blocks->words[worker->block_left / sizeof(uint64_t)];
 }
 
 /* ---- Steps ---- */
@@ -142,10 +83,10 @@ static const struct steps *find_act(struct worker *worker, uint32_t context,
         &worker->acts[(intern_mix(key) >> 16) & (ACT_SLOTS - 1)];
 
     if (worker->search->no_memo)
-        return context_act(worker->explorer, context, knowledge);
-    if (!slot->steps || slot->key != key)
-        *slot = (struct act_slot){
-            key, context_act(worker->explorer, context, knowledge)};
+        return context_act(worker, context, knowledge);
+    if (slot->key != key + 1)
+        *slot =
+            (struct act_slot){key + 1, context_act(worker, context, knowledge)};
     return slot->steps;
 }
 
@@ -154,7 +95,7 @@ struct choice worker_choice(struct worker *worker, const struct global *global,
 {
     const struct explorer *explorer = worker->explorer;
     uint32_t context = global->contexts[host];
-    struct choice choice = {context_steps(worker->explorer, context), NULL};
+    struct choice choice = {context_steps(worker, context), NULL};
 
     if (context_at(explorer, context)->wants &&
         !(worker->search->nodes_off >> host & 1))
@@ -163,60 +104,104 @@ struct choice worker_choice(struct worker *worker, const struct global *global,
     return choice;
 }
 
-static void steps_done(const struct steps *steps)
+static void free_outcomes(const struct steps *steps)
 {
-    union {
-        const struct steps *in;
-        void *out;
-    } cast = {.in = steps};
-
     for (uint32_t i = 0; steps && i < steps->count; i++)
         outcome_free(steps->step[i].outcome);
-    free(cast.out);
 }
 
 void worker_choice_done(struct worker *worker, const struct choice *choice)
 {
     if (!worker->search->no_memo)
         return;
-    steps_done(choice->steps);
-    steps_done(choice->act);
+    free_outcomes(choice->steps);
+    free_outcomes(choice->act);
+    assert(!worker->blocks || !worker->blocks->next);
+    worker->block_left = worker->blocks ? BLOCK_OCTETS : 0;
 }
 
-static uint32_t find_union(struct worker *worker, uint32_t context,
-                           uint32_t list)
+struct budgets worker_budgets(const struct worker *worker,
+                              const struct global *global)
+{
+    const struct explorer *explorer = worker->explorer;
+    const struct explorer_search *search = worker->search;
+    uint32_t losses = 0;
+
+    if (search->crash_budget + search->loss_budget == 0)
+        return (struct budgets){false, false};
+    for (uint32_t i = 0; i < explorer->count; i++)
+        losses += context_at(explorer, global->contexts[i])->losses;
+    return (struct budgets){global_crashes(explorer, global) <
+                                search->crash_budget,
+                            losses < search->loss_budget};
+}
+
+static const struct union_slot *find_union(struct worker *worker,
+                                           uint32_t context, uint32_t list)
 {
     struct explorer *explorer = worker->explorer;
     uint64_t key = (uint64_t)context << 32 | list;
     struct union_slot *slot =
         &worker->unions[(intern_mix(key) >> 16) & (UNION_SLOTS - 1)];
+    uint32_t after;
 
     if (slot->key == key + 1)
-        return (uint32_t)slot->after;
-    pthread_mutex_lock(&explorer->lock);
-    *slot = (struct union_slot){key + 1, context_add(explorer, context, list)};
-    pthread_mutex_unlock(&explorer->lock);
-    return (uint32_t)slot->after;
+        return slot;
+    after = context_add(explorer, context, list);
+    slot->key = key + 1;
+    slot->hash_change =
+        context_at(explorer, after)->hash - context_at(explorer, context)->hash;
+    slot->after = after;
+    return slot;
 }
 
-void worker_apply(struct worker *worker, const struct global *global,
-                  uint32_t host, const struct step *step, struct global *next)
+static void add_messages(struct worker *worker, struct global *global,
+                         uint32_t to, uint32_t list)
 {
-    const struct explorer *explorer = worker->explorer;
+    const struct union_slot *slot =
+        find_union(worker, global->contexts[to], list);
+
+    global->contexts[to] = (uint32_t)slot->after;
+    global->sum += slot->hash_change;
+}
+
+/* Runs a step again whose outcome came from the memo. */
+static const char *run_again(struct worker *worker, uint32_t local,
+                             const struct step *step)
+{
+    struct explorer *explorer = worker->explorer;
+    struct outcome *failed;
+    const char *sentence;
+
+    pthread_mutex_lock(&explorer->lock);
+    failed = outcome_recheck(explorer, local, step->event, step->outcome);
+    pthread_mutex_unlock(&explorer->lock);
+    sentence = failed ? failed->failure : NULL;
+    outcome_free(failed);
+    return sentence;
+}
+
+const char *worker_apply(struct worker *worker, const struct global *global,
+                         uint32_t host, const struct step *step,
+                         struct global *next)
+{
+    struct explorer *explorer = worker->explorer;
     const struct outcome *outcome = step->outcome;
 
     *next = *global;
     next->contexts[host] = step->after;
-    next->sum += context_at(explorer, step->after)->hash -
-                 context_at(explorer, global->contexts[host])->hash;
-    for (uint32_t i = 0; i < outcome->send_count; i++) {
-        uint32_t to = outcome->sends[i].to;
-
-        if (to == host)
-            continue;
-        next->contexts[to] =
-            find_union(worker, global->contexts[to], outcome->sends[i].list);
-        next->sum += context_at(explorer, next->contexts[to])->hash -
-                     context_at(explorer, global->contexts[to])->hash;
+    next->locals[host] = step->local;
+    next->sum += step->hash_change;
+    if (step->send_count == 1)
+        add_messages(worker, next, step->first_to, step->first_list);
+    else if (step->send_count > 1) {
+        for (uint32_t i = 0; i < outcome->send_count; i++) {
+            if (outcome->sends[i].to != host)
+                add_messages(worker, next, outcome->sends[i].to,
+                             outcome->sends[i].list);
+        }
     }
+    if (explorer->recheck > 0 && ++worker->hits % explorer->recheck == 0)
+        return run_again(worker, global->locals[host], step);
+    return NULL;
 }

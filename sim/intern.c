@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "node/memory.h"
+#include "sim/pages.h"
 
 enum { SLOTS_FIRST = 256, BLOCK_OCTETS = 256 * 1024 };
 
@@ -22,10 +23,15 @@ void segments_init(struct segments *array, size_t element_size)
     array->element_size = element_size;
 }
 
+static size_t segment_size(const struct segments *array, unsigned segment)
+{
+    return ((size_t)SEGMENT_FIRST << segment) * array->element_size;
+}
+
 void segments_release(struct segments *array)
 {
     for (size_t i = 0; i < SEGMENTS_MAX; i++)
-        free(array->segments[i]);
+        pages_free(array->segments[i], segment_size(array, (unsigned)i));
     segments_init(array, array->element_size);
 }
 
@@ -36,8 +42,7 @@ void *segments_push(struct segments *array)
 
     assert(segment < SEGMENTS_MAX);
     if (!array->segments[segment])
-        array->segments[segment] = memory_new(
-            ((size_t)SEGMENT_FIRST << segment) * array->element_size);
+        array->segments[segment] = pages_new(segment_size(array, segment));
     array->count++;
     return segments_at(array, array->count - 1);
 }
@@ -130,54 +135,4 @@ uint32_t intern_put(struct intern *table, const void *octets, size_t length,
     if (is_new)
         *is_new = true;
     return table->entries.count - 1;
-}
-
-/* ---- Numbers ---- */
-
-void number_map_init(struct number_map *map)
-{
-    map->count = 0;
-    map->capacity = SLOTS_FIRST;
-    map->slots = memory_new(SLOTS_FIRST * sizeof(*map->slots));
-}
-
-void number_map_release(struct number_map *map)
-{
-    free(map->slots);
-    memset(map, 0, sizeof(*map));
-}
-
-static struct number_slot *number_place(const struct number_map *map,
-                                        uint64_t key)
-{
-    uint32_t slot = (uint32_t)intern_mix(key) & (map->capacity - 1);
-
-    while (map->slots[slot].used && map->slots[slot].key != key)
-        slot = (slot + 1) & (map->capacity - 1);
-    return &map->slots[slot];
-}
-
-uint32_t number_map_get(const struct number_map *map, uint64_t key)
-{
-    const struct number_slot *place = number_place(map, key);
-
-    return place->used ? place->number : INTERN_NONE;
-}
-
-void number_map_put(struct number_map *map, uint64_t key, uint32_t number)
-{
-    struct number_map old = *map;
-
-    if (2 * map->count >= map->capacity) {
-        map->capacity *= 2;
-        map->slots = memory_new(map->capacity * sizeof(*map->slots));
-        for (uint32_t i = 0; i < old.capacity; i++) {
-            if (old.slots[i].used)
-                *number_place(map, old.slots[i].key) = old.slots[i];
-        }
-        free(old.slots);
-    }
-    assert(!number_place(map, key)->used);
-    *number_place(map, key) = (struct number_slot){key, number, 1};
-    map->count++;
 }

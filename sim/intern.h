@@ -8,12 +8,11 @@
  * finds the candidates. Numbers count from 0 in the order of arrival and are
  * never taken back.
  *
- * Three containers, each for itself useful: `segments` is an array that grows
+ * Two containers, each for itself useful: `segments` is an array that grows
  * without moving, so that whoever has a number may read the element while
- * somebody else adds new ones; `intern` maps octets to numbers; `number_map`
- * maps 64-bit keys to numbers. Adding needs a lock of the caller's; reading an
- * element by its number does not, if the number came to the reader through
- * synchronisation.
+ * somebody else adds new ones; `intern` maps octets to numbers. Adding needs a
+ * lock of the caller's; reading an element by its number does not, if the
+ * number came to the reader through synchronisation.
  */
 #ifndef SIM_INTERN_H
 #define SIM_INTERN_H
@@ -22,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No number: what a map returns for a key that it does not have. */
+/* No number. */
 #define INTERN_NONE UINT32_MAX
 
 enum { SEGMENTS_MAX = 26, SEGMENT_FIRST = 64 };
@@ -82,29 +81,6 @@ uint32_t intern_put(struct intern *table, const void *octets, size_t length,
 
 /* Returns what has this number; borrowed for the life of the table. */
 const struct interned *intern_at(const struct intern *table, uint32_t number);
-
-struct number_slot {
-    uint64_t key;
-    uint32_t number;
-    uint32_t used;
-};
-
-/* Treat the fields as private. */
-struct number_map {
-    struct number_slot *slots;
-    uint32_t capacity; /* a power of two */
-    uint32_t count;
-};
-
-/* Makes an empty map; number_map_release frees it. */
-void number_map_init(struct number_map *map);
-void number_map_release(struct number_map *map);
-
-/* Returns the number of a key, or INTERN_NONE. */
-uint32_t number_map_get(const struct number_map *map, uint64_t key);
-
-/* Gives a key that is not in the map its number. */
-void number_map_put(struct number_map *map, uint64_t key, uint32_t number);
 
 /* Returns 64 well-mixed bits of a key. */
 static inline uint64_t intern_mix(uint64_t key)
