@@ -60,9 +60,9 @@ static void tables_init(struct explorer *explorer)
 static void start_node(struct explorer *explorer, uint32_t host)
 {
     uint32_t *contexts = explorer->start.contexts;
-    const struct outcome *outcome =
-        explorer_outcome(explorer, context_at(explorer, contexts[host])->local,
-                         event_make(EVENT_RESTART, 0), NULL);
+    const struct outcome *outcome = explorer_outcome(
+        &explorer->runner, context_at(explorer, contexts[host])->local,
+        event_make(EVENT_RESTART, 0), NULL);
 
     assert(!outcome->failure);
     contexts[host] = context_number(explorer, outcome->local,
@@ -110,11 +110,7 @@ struct explorer *explorer_new(const struct explorer_node *nodes, uint32_t count,
     for (uint32_t i = 0; i < count; i++)
         explorer->acting += nodes[i].wants != NULL;
     assert(explorer->acting * 4 <= EVENT_SHIFT);
-    env_init(&explorer->env);
-    explorer->env.log_level = LOG_LEVEL_FATAL;
-    arena_init(&explorer->arena);
-    sink_init(&explorer->sink, SINK_CANONICAL);
-    sink_init(&explorer->other_sink, SINK_CANONICAL);
+    runner_init(&explorer->runner, explorer, false);
     tables_init(explorer);
     start_system(explorer);
     catch_end(catch);
@@ -167,10 +163,7 @@ void explorer_free(struct explorer *explorer)
         return;
     tables_release(explorer);
     free(explorer->prefix.events);
-    env_release(&explorer->env);
-    arena_release(&explorer->arena);
-    sink_release(&explorer->sink);
-    sink_release(&explorer->other_sink);
+    runner_release(&explorer->runner);
     free(explorer);
 }
 

@@ -342,14 +342,15 @@ static void note_sends(struct step *step, uint32_t host)
     }
 }
 
-void context_step(struct explorer *explorer, uint32_t number, uint32_t event,
+void context_step(struct runner *runner, uint32_t number, uint32_t event,
                   struct step *step, uint64_t *hits)
 {
+    struct explorer *explorer = runner->explorer;
     const struct context *context = context_at(explorer, number);
     uint32_t host = local_at(explorer, context->local)->host;
 
     *step = (struct step){.event = event, .after = INTERN_NONE};
-    step->outcome = explorer_outcome(explorer, context->local, event, hits);
+    step->outcome = explorer_outcome(runner, context->local, event, hits);
     step->failed = step->outcome->failure != NULL;
     if (step->failed)
         return;

@@ -86,8 +86,7 @@ static void add_event(struct builder *builder, uint32_t event)
     case EVENT_LOSE: builder->losses++; break;
     default: builder->enabled++;
     }
-    context_step(worker->explorer, builder->context, event, &step,
-                 &worker->hits);
+    context_step(worker->runner, builder->context, event, &step, &worker->hits);
     if (step.failed ||
         (!changes_nothing(builder, &step) && !is_merged(builder, &step)))
         append(builder, &step);

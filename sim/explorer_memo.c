@@ -145,7 +145,7 @@ static const struct outcome *miss(struct explorer *explorer, uint32_t number,
     pthread_mutex_lock(&explorer->lock);
     outcome = reaction_find(local, event);
     if (!outcome) {
-        outcome = keep(explorer, outcome_run(explorer, number, event));
+        outcome = keep(explorer, outcome_run(&explorer->runner, number, event));
         reaction_put(local, event, outcome);
     }
     pthread_mutex_unlock(&explorer->lock);
@@ -159,32 +159,35 @@ static const struct outcome *sample(struct explorer *explorer, uint32_t local,
     struct outcome *failed;
 
     pthread_mutex_lock(&explorer->lock);
-    failed = outcome_recheck(explorer, local, event, outcome);
+    failed = outcome_recheck(&explorer->runner, local, event, outcome);
     if (failed)
         outcome = keep(explorer, failed);
     pthread_mutex_unlock(&explorer->lock);
     return outcome;
 }
 
-static const struct outcome *run_anew(struct explorer *explorer, uint32_t local,
+static const struct outcome *run_anew(struct runner *runner, uint32_t local,
                                       uint32_t event)
 {
+    bool common = !runner->replicas;
     const struct outcome *outcome;
 
-    pthread_mutex_lock(&explorer->lock);
-    outcome = outcome_run(explorer, local, event);
-    pthread_mutex_unlock(&explorer->lock);
+    if (common)
+        pthread_mutex_lock(&runner->explorer->lock);
+    outcome = outcome_run(runner, local, event);
+    if (common)
+        pthread_mutex_unlock(&runner->explorer->lock);
     return outcome;
 }
 
-const struct outcome *explorer_outcome(struct explorer *explorer,
-                                       uint32_t local, uint32_t event,
-                                       uint64_t *hits)
+const struct outcome *explorer_outcome(struct runner *runner, uint32_t local,
+                                       uint32_t event, uint64_t *hits)
 {
+    struct explorer *explorer = runner->explorer;
     const struct outcome *outcome;
 
     if (explorer->search && explorer->search->no_memo)
-        return run_anew(explorer, local, event);
+        return run_anew(runner, local, event);
     outcome = reaction_find(local_at(explorer, local), event);
     if (!outcome)
         return miss(explorer, local, event);

@@ -94,7 +94,7 @@ static const char *happen(struct worker *worker, struct global *global,
     }
     if (event_kind(*event) == EVENT_ACT)
         *event = event_make(EVENT_ACT, global_knowledge(explorer, global));
-    context_step(explorer, global->contexts[host], *event, &step, NULL);
+    context_step(worker->runner, global->contexts[host], *event, &step, NULL);
     if (step.failed)
         return step.outcome->failure;
     return worker_apply(worker, &before, host, &step, global);

@@ -450,8 +450,8 @@ struct explorer_result explorer_run(struct explorer *explorer,
 {
     struct explorer_result result = {.end = EXPLORER_EXHAUSTED};
     struct catch_signals *catch = catch_begin();
-    uint64_t handlers = explorer->handlers;
-    uint64_t checks = explorer->checks;
+    uint64_t handlers = explorer->runner.handlers;
+    uint64_t checks = explorer->runner.checks;
     double started = explorer_seconds();
     double cpu_started = explorer_cpu_seconds();
 
@@ -465,8 +465,8 @@ struct explorer_result explorer_run(struct explorer *explorer,
     contexts_forget_steps(explorer);
     explorer->search = NULL;
     catch_end(catch);
-    result.handlers = explorer->handlers - handlers;
-    result.checks = explorer->checks - checks;
+    result.handlers = explorer->runner.handlers - handlers;
+    result.checks = explorer->runner.checks - checks;
     result.seconds = explorer_seconds() - started;
     result.cpu_seconds = explorer_cpu_seconds() - cpu_started;
     result.octets = explorer_memory();

@@ -3,7 +3,8 @@
  * explorer_state: what the explorer's files share, for them only.
  *
  *   explorer.c         the system: its nodes, its start, its tables
- *   explorer_steps.c   node states and events; runs handlers
+ *   explorer_local.c   node states and messages get numbers
+ *   explorer_steps.c   an event of a node; runs handlers
  *   explorer_memo.c    what an event does to a node state, kept
  *   explorer_context.c a node state with its messages; one step
  *   explorer_expand.c  … all steps
@@ -25,12 +26,12 @@
  * do not: they decide between equally short paths, so that results do not
  * depend on threads either.
  *
- * Threads meet in three places. `lock` is held while a handler runs: roles and
- * the octets that their clones share belong to one thread at a time. It guards
- * locals, messages and outcomes. `list_lock` and `context_lock` guard those two
- * tables, for the length of one look. Whatever has a number is read without a
- * lock, and a context's steps are computed once and then only read. A thread
- * with `lock` may take one of the others, and never the other way round.
+ * Threads meet in three places. `lock` guards locals, messages and outcomes,
+ * and the common runner while a handler runs on it. `list_lock` and
+ * `context_lock` guard those two tables, for the length of one look. Whatever
+ * has a number is read without a lock, and a context's steps are computed once
+ * and then only read. A thread with `lock` may take one of the others, and
+ * never the other way round.
  */
 #ifndef SIM_EXPLORER_STATE_H
 #define SIM_EXPLORER_STATE_H
@@ -88,6 +89,8 @@ struct local {
     uint32_t timer_count;
     struct armed_timer timers[TIMERS_MAX]; /* in the order of setting */
     struct bytes *record;
+    uint32_t origin; /* the local and the event that led here first */
+    uint32_t origin_event;
     _Atomic(struct reactions *) reactions; /* explorer_memo.c */
 };
 
@@ -155,6 +158,18 @@ struct global {
     uint64_t sum;                        /* of the contexts' hashes */
 };
 
+/* What a handler needs to run (explorer_steps.c). */
+struct runner {
+    struct explorer *explorer;
+    struct segments *replicas; /* struct replica; NULL: the common runner */
+    struct env env;
+    struct arena arena;
+    struct sink sink;
+    struct sink other_sink;
+    uint64_t handlers;
+    uint64_t checks;
+};
+
 struct explorer {
     struct explorer_node nodes[EXPLORER_NODES_MAX];
     uint32_t count;
@@ -180,14 +195,9 @@ struct explorer {
     uint32_t *context_slots;   /* number + 1; 0: free */
     uint32_t context_capacity; /* a power of two */
 
-    struct env env;
-    struct arena arena;
-    struct sink sink;
-    struct sink other_sink;
+    struct runner runner; /* the common one */
 
     const struct explorer_search *search; /* the present one */
-    uint64_t handlers;
-    uint64_t checks;
 
     struct global beginning;     /* of the system */
     struct global start;         /* of searches */
@@ -212,45 +222,64 @@ static inline const struct sent_message *message_at(
     return segments_at(&explorer->messages, number);
 }
 
-/* ---- explorer_steps.c; with `lock` held ---- */
+/* ---- explorer_local.c; with `lock` held ---- */
+
+/* Describes a local in canonical octets, alone in the sink; without the lock.
+ */
+void local_describe(const struct local *local, struct sink *sink);
+
+/* Returns the number of a local with this description. A new one is taken over
+ * by the table. */
+uint32_t local_intern(struct explorer *explorer, struct local *local,
+                      const struct sink *name, bool *is_new);
+
+/* Releases what a local owns that is in no table; without the lock. */
+void local_release(struct local *local);
 
 /* Returns the local of a node that was never alive. */
 uint32_t local_unborn(struct explorer *explorer, uint32_t host);
 
+/* Whether a timer of a local may be the next to run out; without the lock. */
+bool timer_may_fire(const struct local *local, uint32_t index);
+
+/* Returns the number of a message, whose octets are copied. The sink is for its
+ * description. */
+uint32_t message_number(struct explorer *explorer,
+                        const struct sent_message *message, struct sink *name);
+
+/* Returns the hash of an event's content at a node; without the lock. */
+uint64_t event_hash(const struct explorer *explorer, uint32_t host,
+                    uint32_t event);
+
+/* ---- explorer_steps.c; on the common runner, with `lock` held ---- */
+
+/* Makes a runner with replicas of its own, or the common one. */
+void runner_init(struct runner *runner, struct explorer *explorer,
+                 bool replicas);
+void runner_release(struct runner *runner);
+
 /* Runs an event on a clone, twice if there are guards. The caller frees the
  * outcome. */
-struct outcome *outcome_run(struct explorer *explorer, uint32_t local,
+struct outcome *outcome_run(struct runner *runner, uint32_t local,
                             uint32_t event);
 
 /* Returns NULL if the event still does what the outcome says; otherwise an
  * outcome that says so, which the caller frees. */
-struct outcome *outcome_recheck(struct explorer *explorer, uint32_t local,
+struct outcome *outcome_recheck(struct runner *runner, uint32_t local,
                                 uint32_t event, const struct outcome *outcome);
-
-/* Whether a timer of a local may be the next to run out. */
-bool timer_may_fire(const struct local *local, uint32_t index);
-
-/* Returns the number of a message, whose octets are copied. */
-uint32_t message_number(struct explorer *explorer,
-                        const struct sent_message *message);
 
 /* Runs an event on a clone and shows its effects. */
 void explorer_tell(struct explorer *explorer, uint32_t local, uint32_t event,
                    void (*tell)(void *context, const struct env *env),
                    void *context);
 
-/* Returns the hash of an event's content at a node; without the lock. */
-uint64_t event_hash(const struct explorer *explorer, uint32_t host,
-                    uint32_t event);
-
 /* ---- explorer_memo.c; takes `lock` when it has to ---- */
 
 /* Returns what an event does to a local, from the memo or by running it. The
  * outcome belongs to the explorer; in a search without memo, to the caller.
  * hits, which may be NULL, counts for the samples that are run again. */
-const struct outcome *explorer_outcome(struct explorer *explorer,
-                                       uint32_t local, uint32_t event,
-                                       uint64_t *hits);
+const struct outcome *explorer_outcome(struct runner *runner, uint32_t local,
+                                       uint32_t event, uint64_t *hits);
 
 /* Frees an outcome that is the caller's. */
 void outcome_free(const struct outcome *outcome);
@@ -283,7 +312,7 @@ bool list_may_deliver(const struct explorer *explorer, const uint32_t *messages,
                       uint32_t index);
 
 /* Fills in the step of an event of a context, whatever it changes. */
-void context_step(struct explorer *explorer, uint32_t number, uint32_t event,
+void context_step(struct runner *runner, uint32_t number, uint32_t event,
                   struct step *step, uint64_t *hits);
 
 /* ---- explorer_expand.c; takes locks itself ---- */
@@ -359,6 +388,7 @@ struct worker {
     struct rule_groups goals;
     struct rule_groups prunes;
     struct sink sink;            /* for aspects */
+    struct runner *runner;       /* the common one, or the worker's own */
     struct memory_block *blocks; /* of steps */
     size_t block_left;
     struct step *draft; /* steps that are being collected */

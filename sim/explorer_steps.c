@@ -4,6 +4,13 @@
  * which handlers run, always on a clone, and only when the pair of node state
  * and event is new (or is run again to prove that nothing was hidden).
  *
+ * A runner is what a handler needs to run: effects, scratch memory, and the
+ * nodes to clone. Roles share octets by counting references, and a count
+ * belongs to one thread. So there is one common runner, with the table's nodes
+ * and a lock; or, for a search in which handlers run all the time, one for each
+ * thread, with replicas: a runner that meets a state which another one has
+ * found makes its own from the state and event that led there.
+ *
  * Guards, at every run when they are on: the clone describes itself like the
  * original; the same event on a second clone leads to the same state and the
  * same effects; the original is as it was before. A role with a static variable
@@ -19,72 +26,17 @@
 
 enum { SENDS_MAX = 256 /* messages of one event */ };
 
-/* ---- Locals ---- */
+/* ---- Running a handler ---- */
 
-static void describe_local(const struct local *local, struct sink *sink)
+static uint32_t find_host(const struct explorer *explorer,
+                          const struct address *address)
 {
-    sink_clear(sink);
-    sink_u64(sink, "host", local->host);
-    sink_u64(sink, "crashes", local->crashes);
-    sink_u64(sink, "incarnation", local->incarnation);
-    sink_bool(sink, "finished", local->finished);
-    for (uint32_t i = 0; i < local->timer_count; i++) {
-        sink_u64(sink, "slot", local->timers[i].slot);
-        sink_u64(sink, "min", local->timers[i].min_ms);
-        sink_u64(sink, "max", local->timers[i].max_ms);
-    }
-    if (local->record)
-        sink_octets(sink, "record", local->record->data, local->record->length);
-    sink_bool(sink, "up", local->node != NULL);
-    if (local->node)
-        local->node->type->describe(local->node, sink);
-}
+    uint32_t host = 0;
 
-static void local_release(struct local *local)
-{
-    node_release(local->node);
-    bytes_release(local->record);
-}
-
-/* Returns the number of a local, which it takes over. */
-static uint32_t local_intern(struct explorer *explorer, struct local *local)
-{
-    const struct explorer_node *node = &explorer->nodes[local->host];
-    bool is_new;
-    uint32_t number;
-
-    describe_local(local, &explorer->sink);
-    number = intern_put(&explorer->local_names, explorer->sink.buffer,
-                        explorer->sink.length, &is_new);
-    if (!is_new) {
-        local_release(local);
-        return number;
-    }
-    if (local->node && node->wants) {
-        local->wants = node->wants(local->node);
-        local->progress = node->progress(local->node);
-        assert(local->progress < 16);
-    }
-    *(struct local *)segments_push(&explorer->locals) = *local;
-    return number;
-}
-
-uint32_t local_unborn(struct explorer *explorer, uint32_t host)
-{
-    struct local local = {.host = host};
-
-    return local_intern(explorer, &local);
-}
-
-/* ---- Timers ---- */
-
-bool timer_may_fire(const struct local *local, uint32_t index)
-{
-    for (uint32_t i = 0; i < index; i++) {
-        if (local->timers[index].min_ms >= local->timers[i].max_ms)
-            return false;
-    }
-    return true;
+    while (host < explorer->count &&
+           strcmp(explorer->nodes[host].address, address->text) != 0)
+        host++;
+    return host;
 }
 
 static void disarm(struct local *local, uint32_t slot)
@@ -107,48 +59,6 @@ static void arm(struct local *local, const struct effect *effect)
         effect->timer.slot, effect->timer.min_ms, effect->timer.max_ms};
 }
 
-/* ---- Messages ---- */
-
-static uint32_t find_host(const struct explorer *explorer,
-                          const struct address *address)
-{
-    uint32_t host = 0;
-
-    while (host < explorer->count &&
-           strcmp(explorer->nodes[host].address, address->text) != 0)
-        host++;
-    return host;
-}
-
-uint32_t message_number(struct explorer *explorer,
-                        const struct sent_message *message)
-{
-    struct sink *sink = &explorer->sink;
-    struct sent_message *kept;
-    const struct interned *name;
-    bool is_new;
-    uint32_t number;
-
-    sink_clear(sink);
-    sink_u64(sink, "f", message->from);
-    sink_u64(sink, "i", message->from_incarnation);
-    sink_u64(sink, "t", message->to);
-    sink_u64(sink, "j", message->to_incarnation);
-    sink_octets(sink, "b", message->body, message->length);
-    number = intern_put(&explorer->message_names, sink->buffer, sink->length,
-                        &is_new);
-    if (!is_new)
-        return number;
-    assert(number < (uint32_t)1 << EVENT_SHIFT);
-    name = intern_at(&explorer->message_names, number);
-    kept = segments_push(&explorer->messages);
-    *kept = *message;
-    kept->body = name->octets + name->length - message->length;
-    return number;
-}
-
-/* ---- Running a handler ---- */
-
 /* The messages of one event, as (receiver, message) pairs. */
 struct sending {
     uint32_t to[SENDS_MAX];
@@ -157,43 +67,69 @@ struct sending {
 };
 
 struct run {
-    struct explorer *explorer;
+    struct runner *runner;
     struct local *local;
     uint32_t event;
 };
 
+/* A node state that may be cloned on a runner. */
+struct replica {
+    struct node *node;
+    struct bytes *record;
+    bool known;
+    bool owned; /* by the runner, not by the table */
+};
+
+static struct replica replica_of(struct runner *runner, uint32_t number);
+
+/* The common runner has the lock already. */
+static void tables_lock(struct runner *runner)
+{
+    if (runner->replicas)
+        pthread_mutex_lock(&runner->explorer->lock);
+}
+
+static void tables_unlock(struct runner *runner)
+{
+    if (runner->replicas)
+        pthread_mutex_unlock(&runner->explorer->lock);
+}
+
 static void run_message(struct run *run)
 {
-    const struct explorer *explorer = run->explorer;
+    struct runner *runner = run->runner;
+    const struct explorer *explorer = runner->explorer;
     const struct sent_message *message =
         message_at(explorer, event_argument(run->event));
     struct peer from = peer_at(explorer->nodes[message->from].address,
                                message->from_incarnation);
     Pbkv__Body *body;
-    int result = message_decode(&run->explorer->arena, message->body,
-                                message->length, &body);
+    int result =
+        message_decode(&runner->arena, message->body, message->length, &body);
 
     assert(result == 0);
     (void)result;
-    node_message(run->local->node, &run->explorer->env, &from, body);
+    node_message(run->local->node, &runner->env, &from, body);
 }
 
 static void run_restart(struct run *run)
 {
-    const struct explorer_node *node = &run->explorer->nodes[run->local->host];
+    struct local *local = run->local;
+    const struct explorer_node *node =
+        &run->runner->explorer->nodes[local->host];
     struct peer self;
 
-    run->local->incarnation++;
-    self = peer_at(node->address, run->local->incarnation);
-    run->local->node = node->birth(node->context, &self, run->local->record);
-    node_start(run->local->node, &run->explorer->env);
+    local->incarnation++;
+    self = peer_at(node->address, local->incarnation);
+    local->node = node->birth(node->context, &self, local->record);
+    node_start(local->node, &run->runner->env);
 }
 
 static void run_event(void *argument)
 {
     struct run *run = argument;
     struct local *local = run->local;
-    struct env *env = &run->explorer->env;
+    struct env *env = &run->runner->env;
 
     switch (event_kind(run->event)) {
     case EVENT_DELIVER: run_message(run); break;
@@ -206,8 +142,8 @@ static void run_event(void *argument)
     case EVENT_LOSE: break; /* of the network, not of the node */
     case EVENT_RESTART: run_restart(run); break;
     case EVENT_ACT:
-        run->explorer->nodes[local->host].act(local->node, env,
-                                              event_argument(run->event));
+        run->runner->explorer->nodes[local->host].act(
+            local->node, env, event_argument(run->event));
         local->node->type->check(local->node);
         break;
     }
@@ -220,9 +156,10 @@ static void stop(struct local *local)
     local->timer_count = 0;
 }
 
-static void note_send(struct explorer *explorer, const struct local *local,
+static void note_send(struct runner *runner, const struct local *local,
                       const struct effect *effect, struct sending *sending)
 {
+    struct explorer *explorer = runner->explorer;
     uint32_t to = find_host(explorer, &effect->send.to.address);
     struct sent_message message = {
         .from = (uint8_t)local->host,
@@ -238,17 +175,24 @@ static void note_send(struct explorer *explorer, const struct local *local,
         return;
     assert(sending->count < SENDS_MAX);
     sending->to[sending->count] = to;
-    sending->message[sending->count++] = message_number(explorer, &message);
+    tables_lock(runner);
+    sending->message[sending->count++] =
+        message_number(explorer, &message, &runner->sink);
+    tables_unlock(runner);
 }
 
-static void carry_out(struct explorer *explorer, struct local *local,
+/* Carries out the effects of an event at its node; sending may be NULL. */
+static void carry_out(struct runner *runner, struct local *local,
                       struct sending *sending)
 {
-    for (size_t i = 0; i < explorer->env.count; i++) {
-        const struct effect *effect = &explorer->env.effects[i];
+    for (size_t i = 0; i < runner->env.count; i++) {
+        const struct effect *effect = &runner->env.effects[i];
 
         switch (effect->kind) {
-        case EFFECT_SEND: note_send(explorer, local, effect, sending); break;
+        case EFFECT_SEND:
+            if (sending)
+                note_send(runner, local, effect, sending);
+            break;
         case EFFECT_SET_TIMER: arm(local, effect); break;
         case EFFECT_STOP_TIMER: disarm(local, effect->timer.slot); break;
         case EFFECT_PERSIST:
@@ -266,27 +210,110 @@ static void carry_out(struct explorer *explorer, struct local *local,
     }
 }
 
-/* Runs an event on a clone, whose effects are then in the explorer's env.
- * Returns 0, or the signal with which the handler ended. */
-static int run_on_clone(struct explorer *explorer, uint32_t number,
-                        uint32_t event, struct local *after)
+/* Runs an event on a clone, whose effects are then in the runner's env. Returns
+ * 0, or the signal with which the handler ended. */
+static int run_on_clone(struct runner *runner, uint32_t number, uint32_t event,
+                        struct local *after)
 {
-    const struct local *before = local_at(explorer, number);
-    struct run run = {explorer, after, event};
+    struct replica before = replica_of(runner, number);
+    struct run run = {runner, after, event};
 
-    *after = *before;
+    *after = *local_at(runner->explorer, number);
     atomic_init(&after->reactions, NULL);
+    after->origin = number;
+    after->origin_event = event;
     after->wants = false;
     after->progress = 0;
-    after->node = before->node && event_kind(event) != EVENT_CRASH
-                      ? before->node->type->clone(before->node)
+    after->node = before.node && event_kind(event) != EVENT_CRASH
+                      ? before.node->type->clone(before.node)
                       : NULL;
-    bytes_share(after->record);
+    after->record = bytes_share(before.record);
     if (event_kind(event) == EVENT_CRASH)
         after->timer_count = 0;
-    env_clear(&explorer->env);
+    env_clear(&runner->env);
     return catch_call(run_event, &run);
 }
+
+/* ---- Replicas ---- */
+
+/* Makes a node state again from the one before it. It did not abort then, so it
+ * does not now, if it is a function of its state; guards look at that. */
+static struct replica replica_anew(struct runner *runner, uint32_t number)
+{
+    const struct local *local = local_at(runner->explorer, number);
+    struct local again;
+    int signal_number;
+
+    if (local->origin == INTERN_NONE)
+        return (struct replica){.known = true};
+    signal_number =
+        run_on_clone(runner, local->origin, local->origin_event, &again);
+    assert(signal_number == 0);
+    (void)signal_number;
+    carry_out(runner, &again, NULL);
+    env_clear(&runner->env);
+    return (struct replica){again.node, again.record, true, true};
+}
+
+static struct replica *replica_place(struct runner *runner, uint32_t number)
+{
+    while (runner->replicas->count <= number)
+        segments_push(runner->replicas);
+    return segments_at(runner->replicas, number);
+}
+
+static struct replica replica_of(struct runner *runner, uint32_t number)
+{
+    const struct local *local = local_at(runner->explorer, number);
+    struct replica *replica;
+
+    if (!runner->replicas)
+        return (struct replica){.node = local->node, .record = local->record};
+    replica = replica_place(runner, number);
+    if (!replica->known) {
+        struct replica made = replica_anew(runner, number);
+
+        *replica = made;
+    }
+    return *replica;
+}
+
+void runner_init(struct runner *runner, struct explorer *explorer,
+                 bool replicas)
+{
+    memset(runner, 0, sizeof(*runner));
+    runner->explorer = explorer;
+    env_init(&runner->env);
+    runner->env.log_level = LOG_LEVEL_FATAL;
+    arena_init(&runner->arena);
+    sink_init(&runner->sink, SINK_CANONICAL);
+    sink_init(&runner->other_sink, SINK_CANONICAL);
+    if (replicas) {
+        runner->replicas = memory_new(sizeof(*runner->replicas));
+        segments_init(runner->replicas, sizeof(struct replica));
+    }
+}
+
+void runner_release(struct runner *runner)
+{
+    for (uint32_t i = 0; runner->replicas && i < runner->replicas->count; i++) {
+        const struct replica *replica = segments_at(runner->replicas, i);
+
+        if (!replica->owned)
+            continue;
+        node_release(replica->node);
+        bytes_release(replica->record);
+    }
+    if (runner->replicas)
+        segments_release(runner->replicas);
+    free(runner->replicas);
+    env_release(&runner->env);
+    arena_release(&runner->arena);
+    sink_release(&runner->sink);
+    sink_release(&runner->other_sink);
+}
+
+/* ---- Outcomes ---- */
 
 static void release_node(void *argument)
 {
@@ -306,15 +333,15 @@ void explorer_tell(struct explorer *explorer, uint32_t local, uint32_t event,
                    void (*tell)(void *context, const struct env *env),
                    void *context)
 {
+    struct runner *runner = &explorer->runner;
     struct local after;
-    enum log_level level = explorer->env.log_level;
     int signal_number;
 
-    explorer->env.log_level = LOG_LEVEL_DEBUG;
-    signal_number = run_on_clone(explorer, local, event, &after);
-    tell(context, &explorer->env);
-    env_clear(&explorer->env);
-    explorer->env.log_level = level;
+    runner->env.log_level = LOG_LEVEL_DEBUG;
+    signal_number = run_on_clone(runner, local, event, &after);
+    tell(context, &runner->env);
+    env_clear(&runner->env);
+    runner->env.log_level = LOG_LEVEL_FATAL;
     if (signal_number == 0)
         local_release(&after);
     else
@@ -363,23 +390,42 @@ static struct outcome *outcome_new(const char *failure)
     return outcome;
 }
 
+/* Returns the number of the local after an event, which is taken over. */
+static uint32_t intern_after(struct runner *runner, struct local *after)
+{
+    bool is_new;
+    uint32_t number;
+
+    local_describe(after, &runner->sink);
+    tables_lock(runner);
+    number = local_intern(runner->explorer, after, &runner->sink, &is_new);
+    tables_unlock(runner);
+    if (!is_new)
+        local_release(after);
+    else if (runner->replicas)
+        *replica_place(runner, number) =
+            (struct replica){after->node, after->record, true, false};
+    return number;
+}
+
 /* Runs an event once, without guards. */
-static struct outcome *run_once(struct explorer *explorer, uint32_t local,
+static struct outcome *run_once(struct runner *runner, uint32_t local,
                                 uint32_t event)
 {
     static const char aborted[] =
         "a handler aborted: an assertion of the role failed";
+    struct explorer *explorer = runner->explorer;
     struct local after;
     struct sending sending = {.count = 0};
-    int signal_number = run_on_clone(explorer, local, event, &after);
+    int signal_number = run_on_clone(runner, local, event, &after);
     struct outcome *outcome = outcome_new(signal_number ? aborted : NULL);
 
     if (signal_number != 0) {
         abandon(&after, signal_number);
         return outcome;
     }
-    carry_out(explorer, &after, &sending);
-    env_clear(&explorer->env);
+    carry_out(runner, &after, &sending);
+    env_clear(&runner->env);
     for (uint32_t host = 0; host < explorer->count; host++) {
         uint32_t list = sent_to(explorer, &sending, host);
 
@@ -387,7 +433,7 @@ static struct outcome *run_once(struct explorer *explorer, uint32_t local,
             outcome->sends[outcome->send_count++] =
                 (struct send_list){host, list};
     }
-    outcome->local = local_intern(explorer, &after);
+    outcome->local = intern_after(runner, &after);
     return memory_resize(outcome,
                          sizeof(*outcome) +
                              outcome->send_count * sizeof(outcome->sends[0]));
@@ -402,83 +448,78 @@ static bool outcome_equal(const struct outcome *a, const struct outcome *b)
            memcmp(a->sends, b->sends, a->send_count * sizeof(a->sends[0])) == 0;
 }
 
-static bool describes_itself_as_before(struct explorer *explorer,
-                                       uint32_t number)
+static bool has_name(const struct explorer *explorer, uint32_t number,
+                     const struct sink *sink)
 {
     const struct interned *name = intern_at(&explorer->local_names, number);
 
-    describe_local(local_at(explorer, number), &explorer->other_sink);
-    return explorer->other_sink.length == name->length &&
-           memcmp(explorer->other_sink.buffer, name->octets, name->length) == 0;
+    return sink->length == name->length &&
+           memcmp(sink->buffer, name->octets, name->length) == 0;
 }
 
-static bool clone_is_alike(struct explorer *explorer, uint32_t number)
+static bool describes_itself_as_before(struct runner *runner, uint32_t number)
 {
-    const struct interned *name = intern_at(&explorer->local_names, number);
-    struct local copy = *local_at(explorer, number);
-    bool alike;
+    struct replica replica = replica_of(runner, number);
+    struct local local = *local_at(runner->explorer, number);
+
+    local.node = replica.node;
+    local.record = replica.record;
+    local_describe(&local, &runner->other_sink);
+    return has_name(runner->explorer, number, &runner->other_sink);
+}
+
+static bool clone_is_alike(struct runner *runner, uint32_t number)
+{
+    struct replica replica = replica_of(runner, number);
+    struct local copy = *local_at(runner->explorer, number);
 
     if (!copy.node)
         return true;
-    copy.node = copy.node->type->clone(copy.node);
-    describe_local(&copy, &explorer->other_sink);
-    alike =
-        explorer->other_sink.length == name->length &&
-        memcmp(explorer->other_sink.buffer, name->octets, name->length) == 0;
+    copy.node = replica.node->type->clone(replica.node);
+    local_describe(&copy, &runner->other_sink);
     node_release(copy.node);
-    return alike;
+    return has_name(runner->explorer, number, &runner->other_sink);
 }
 
 /* Returns NULL, or how a role breaks the contract of node.h. */
-static const char *guard(struct explorer *explorer, uint32_t local,
-                         uint32_t event, const struct outcome *outcome)
+static const char *guard(struct runner *runner, uint32_t local, uint32_t event,
+                         const struct outcome *outcome)
 {
     struct outcome *again;
     bool same;
 
-    if (!describes_itself_as_before(explorer, local))
+    if (!describes_itself_as_before(runner, local))
         return "an event on a clone changed the original";
-    if (!clone_is_alike(explorer, local))
+    if (!clone_is_alike(runner, local))
         return "a clone describes itself unlike its original";
-    again = run_once(explorer, local, event);
-    explorer->checks++;
+    again = run_once(runner, local, event);
+    runner->checks++;
     same = outcome_equal(outcome, again);
     free(again);
     return same ? NULL : "the same event in the same state did something else";
 }
 
-struct outcome *outcome_run(struct explorer *explorer, uint32_t local,
+struct outcome *outcome_run(struct runner *runner, uint32_t local,
                             uint32_t event)
 {
-    struct outcome *outcome = run_once(explorer, local, event);
+    struct outcome *outcome = run_once(runner, local, event);
 
-    explorer->handlers++;
-    if (explorer->guards && !outcome->failure)
-        outcome->failure = guard(explorer, local, event, outcome);
+    runner->handlers++;
+    if (runner->explorer->guards && !outcome->failure)
+        outcome->failure = guard(runner, local, event, outcome);
     return outcome;
 }
 
-struct outcome *outcome_recheck(struct explorer *explorer, uint32_t local,
+struct outcome *outcome_recheck(struct runner *runner, uint32_t local,
                                 uint32_t event, const struct outcome *outcome)
 {
-    struct outcome *again = run_once(explorer, local, event);
+    struct outcome *again = run_once(runner, local, event);
 
-    explorer->checks++;
+    runner->checks++;
     if (outcome_equal(outcome, again)) {
         free(again);
         return NULL;
     }
     again->failure = "the same event in the same state did something else";
     return again;
-}
-
-uint64_t event_hash(const struct explorer *explorer, uint32_t host,
-                    uint32_t event)
-{
-    enum event_kind kind = event_kind(event);
-    uint64_t hash = event;
-
-    if (kind == EVENT_DELIVER || kind == EVENT_LOSE)
-        hash = intern_at(&explorer->message_names, event_argument(event))->hash;
-    return intern_mix(hash + host + (kind == EVENT_LOSE));
 }

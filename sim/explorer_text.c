@@ -246,11 +246,13 @@ static int load_message(struct explorer *explorer, enum event_kind kind,
     message.to_incarnation = strtoull(to_life, NULL, 10);
     message.body = (const uint8_t *)hex;
     message.length = (size_t)length;
-    if (message_decode(&explorer->arena, message.body, message.length, &body) !=
-        0)
+    if (message_decode(&explorer->runner.arena, message.body, message.length,
+                       &body) != 0)
         return -EBADMSG;
     message.what = body->kind_case;
-    path_append(path, to, event_make(kind, message_number(explorer, &message)));
+    path_append(path, to,
+                event_make(kind, message_number(explorer, &message,
+                                                &explorer->runner.other_sink)));
     return 0;
 }
 

@@ -35,6 +35,11 @@ void worker_init(struct worker *worker, struct explorer *explorer,
     worker->unions = pages_new(UNION_SLOTS * sizeof(*worker->unions));
     worker->acts = pages_new(ACT_SLOTS * sizeof(*worker->acts));
     sink_init(&worker->sink, SINK_CANONICAL);
+    worker->runner = &explorer->runner;
+    if (search->no_memo) {
+        worker->runner = memory_new(sizeof(*worker->runner));
+        runner_init(worker->runner, explorer, true);
+    }
     rule_groups_init(&worker->invariants, search->invariants);
     rule_groups_init(&worker->goals, search->goals);
     rule_groups_init(&worker->prunes, search->prunes);
@@ -48,6 +53,12 @@ void worker_release(struct worker *worker)
     rule_groups_release(&worker->goals);
     rule_groups_release(&worker->prunes);
     sink_release(&worker->sink);
+    if (worker->runner != &worker->explorer->runner) {
+        worker->explorer->runner.handlers += worker->runner->handlers;
+        worker->explorer->runner.checks += worker->runner->checks;
+        runner_release(worker->runner);
+        free(worker->runner);
+    }
     while (worker->blocks) {
         struct memory_block *next = worker->blocks->next;
 
@@ -174,7 +185,8 @@ static const char *run_again(struct worker *worker, uint32_t local,
     const char *sentence;
 
     pthread_mutex_lock(&explorer->lock);
-    failed = outcome_recheck(explorer, local, step->event, step->outcome);
+    failed =
+        outcome_recheck(&explorer->runner, local, step->event, step->outcome);
     pthread_mutex_unlock(&explorer->lock);
     sentence = failed ? failed->failure : NULL;
     outcome_free(failed);
@@ -201,7 +213,8 @@ const char *worker_apply(struct worker *worker, const struct global *global,
                              outcome->sends[i].list);
         }
     }
-    if (explorer->recheck > 0 && ++worker->hits % explorer->recheck == 0)
+    if (explorer->recheck > 0 && !worker->search->no_memo &&
+        ++worker->hits % explorer->recheck == 0)
         return run_again(worker, global->locals[host], step);
     return NULL;
 }

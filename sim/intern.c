@@ -70,7 +70,6 @@ void intern_release(struct intern *table)
 
 const struct interned *intern_at(const struct intern *table, uint32_t number)
 {
-    assert(number < table->entries.count);
     return segments_at(&table->entries, number);
 }
 
