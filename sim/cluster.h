@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cluster: a whole store in a world: one view service, some servers, some
- * clients with work to do, faults that come and go, and the invariants that
- * must hold across nodes after every event.
+ * clients with work to do, faults that come and go (plan.h), and the invariants
+ * that must hold across nodes after every event.
  *
  * A run has two halves. In the first, faults happen as the plan says and
  * clients work. Then faults stop, everybody who is down comes back, and the
@@ -14,32 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sim/history.h"
+#include "sim/plan.h"
 #include "sim/world.h"
-
-/* How often things break, in 1/1000 per virtual 100 ms, and how long for. */
-struct cluster_plan {
-    struct world_plan network;
-    uint32_t crash;        /* of one server */
-    uint32_t restart;      /* of a server that is down */
-    uint32_t pause;        /* of one host */
-    uint32_t partition;    /* one server is cut off, from some or all */
-    uint32_t heal;         /* all links work again */
-    uint32_t view_restart; /* of the view service, from its record */
-    uint32_t skew;         /* timers are off by up to this many percent */
-    uint32_t sessions;     /* that the servers remember; 0: more than enough */
-    uint32_t value;        /* limit on a value; 0: more than enough */
-};
 
 struct cluster_config {
     uint64_t seed;
     uint32_t servers;
-    uint32_t clients;
-    uint32_t keys;
-    uint32_t value_octets; /* of an append, about */
-    uint64_t fault_us;     /* length of the first half */
-    uint64_t finish_us;    /* bound of the second half */
     struct cluster_plan plan;
+    struct workload workload;
+    const char *trace; /* file for the stamped trace, or NULL */
 };
 
 /* What came out. */
@@ -50,20 +33,22 @@ struct cluster_result {
     uint64_t unknown; /* … whose outcome was not known */
     uint64_t view;    /* newest view number */
     uint64_t transfers;
+    uint64_t partitions;    /* of a server, both ways */
+    uint64_t one_way;       /* … what it sends only */
+    uint64_t view_restarts; /* of the view service, from its record */
+    uint64_t skewed;        /* hosts with a wrong clock */
     uint64_t virtual_us;
-    uint64_t hash;
+    uint64_t hash;   /* of all events */
+    int trace_error; /* a negative errno, or 0 */
     struct world_counts counts;
 };
 
-/* Returns named plans: "calm", "lossy", "crowded" (all limits are
- * low),
- * "vicious"; false when there is no plan of that name. */
-bool cluster_plan_named(const char *name, struct cluster_plan *plan);
-
-/* Returns a configuration of three servers, four clients and the plan calm. */
+/* Returns a configuration of three servers, the plan calm and the workload hot.
+ */
 struct cluster_config cluster_config_default(void);
 
-/* Runs it. The same configuration gives the same result. */
+/* Runs it. The same configuration gives the same result, with or without a
+ * trace. */
 struct cluster_result cluster_run(const struct cluster_config *config);
 
 #endif

@@ -26,7 +26,11 @@
 #include "node/view.h"
 #include "sim/world.h"
 
-enum { INVARIANTS_SERVERS_MAX = 16, INVARIANTS_DETAIL_MAX = 256 };
+enum {
+    INVARIANTS_SERVERS_MAX = 16,
+    INVARIANTS_DETAIL_MAX = 256,
+    INVARIANTS_NAMES = 64, /* a power of two */
+};
 
 /* A server host as last seen: its life, the newest view that this life knew,
  * and the newest in which it had the state. */
@@ -49,6 +53,9 @@ struct invariants {
     /* What the view service has decided. */
     struct view view;
     uint64_t acknowledged;
+
+    /* Named events that mean no harm, as last met, by where they are. */
+    const char *harmless[INVARIANTS_NAMES];
 
     uint64_t committed; /* the greatest op number any client can know of */
     uint64_t committed_view;

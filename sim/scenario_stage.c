@@ -309,8 +309,8 @@ static void on_check(void *context, struct world *world, size_t host)
 
 struct stage *stage_new(void)
 {
-    static const struct world_plan plan = {.delay_min_us = DELAY_US,
-                                           .delay_max_us = DELAY_US};
+    static const struct world_plan plan = {.min_us = DELAY_US,
+                                           .max_us = DELAY_US};
     struct stage *stage = memory_new(sizeof(*stage));
 
     stage->world = world_new(1, &plan);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * world: see world.h. What is to happen waits in a binary heap, ordered by time
- * and, at the same time, by the order in which it was decided; that makes runs
- * exact. A timer that was stopped or set anew leaves its old entry in the heap,
- * which is recognised by its generation and passed over; so is everything meant
- * for an earlier life of a host.
+ * world: see world.h. What is to happen waits in a queue (world_queue.h). A
+ * timer that was stopped or set anew leaves its old entry there, which is
+ * recognised by its generation and passed over; so is everything meant for an
+ * earlier life of a host.
+ *
+ * Each link, one way, has a state of its own: whether it is cut, what it does
+ * to messages, when its last message arrives and until when it is busy.
  */
 #include "sim/world.h"
 
@@ -16,8 +18,15 @@
 #include "node/memory.h"
 #include "node/message.h"
 #include "node/random.h"
+#include "sim/world_queue.h"
+#include "sim/world_trace.h"
 
-enum { EVENT_NAMES_MAX = 128, PER_MILLE = 1000 };
+enum {
+    EVENT_NAMES_MAX = 128,
+    ADDRESS_SLOTS = 256, /* a power of two */
+    PER_MILLE = 1000,
+    MICROSECONDS = 1000000,
+};
 
 struct host {
     struct peer self;
@@ -27,22 +36,16 @@ struct host {
     struct bytes *record;
     uint64_t paused_until;
     uint32_t skew_percent;
+    bool is_client;
     uint64_t timer_generation[TIMERS_MAX]; /* 0: not running */
 };
 
-enum happening_kind { HAPPENING_MESSAGE, HAPPENING_TIMER };
-
-struct happening {
-    uint64_t time;
-    uint64_t order;
-    enum happening_kind kind;
-    uint16_t from;
-    uint16_t to;
-    unsigned slot;
-    uint64_t life; /* of `to` that it is meant for; 0: any */
-    uint64_t from_life;
-    uint64_t generation;
-    struct bytes *body;
+struct link {
+    bool cut;
+    bool spared;
+    bool narrow;
+    uint64_t last;  /* time at which the newest message arrives */
+    uint64_t clear; /* time at which the newest message has left, if narrow */
 };
 
 struct named_count {
@@ -52,7 +55,6 @@ struct named_count {
 
 struct world {
     uint64_t now;
-    uint64_t order;
     uint64_t random;
     uint64_t generation;
     uint64_t hash;
@@ -60,10 +62,10 @@ struct world {
     struct world_counts counts;
     struct host hosts[WORLD_HOSTS_MAX];
     size_t host_count;
-    bool cut[WORLD_HOSTS_MAX][WORLD_HOSTS_MAX];
-    struct happening *heap;
-    size_t heap_count;
-    size_t heap_capacity;
+    uint8_t addresses[ADDRESS_SLOTS]; /* index of a host, plus 1; 0: none */
+    struct link links[WORLD_HOSTS_MAX][WORLD_HOSTS_MAX];
+    struct world_queue queue;
+    struct world_trace *trace;
     struct env env;
     struct arena arena;
     struct arena answer_arena;
@@ -73,59 +75,15 @@ struct world {
     world_filter filter;
     world_listener listener;
     void *intercept_context;
+    world_alarm alarm;
+    world_victim victim;
+    world_late late;
+    void *govern_context;
     struct named_count names[EVENT_NAMES_MAX];
     size_t name_count;
 };
 
-/* ---- The heap ---- */
-
-static bool is_before(const struct happening *a, const struct happening *b)
-{
-    return a->time < b->time || (a->time == b->time && a->order < b->order);
-}
-
-static void heap_push(struct world *world, struct happening *happening)
-{
-    size_t i = world->heap_count++;
-
-    if (world->heap_count > world->heap_capacity) {
-        world->heap_capacity =
-            world->heap_capacity ? 2 * world->heap_capacity : 64;
-        world->heap = memory_resize(world->heap, world->heap_capacity *
-                                                     sizeof(*world->heap));
-    }
-    happening->order = ++world->order;
-    while (i > 0 && is_before(happening, &world->heap[(i - 1) / 2])) {
-        world->heap[i] = world->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    world->heap[i] = *happening;
-}
-
-static struct happening heap_pop(struct world *world)
-{
-    struct happening first = world->heap[0];
-    struct happening last = world->heap[--world->heap_count];
-    size_t i = 0;
-
-    for (;;) {
-        size_t child = 2 * i + 1;
-
-        if (child >= world->heap_count)
-            break;
-        if (child + 1 < world->heap_count &&
-            is_before(&world->heap[child + 1], &world->heap[child]))
-            child++;
-        if (!is_before(&world->heap[child], &last))
-            break;
-        world->heap[i] = world->heap[child];
-        i = child;
-    }
-    world->heap[i] = last;
-    return first;
-}
-
-/* ---- Carrying out effects ---- */
+/* ---- Chance and names ---- */
 
 static void note(struct world *world, uint64_t a, uint64_t b)
 {
@@ -142,80 +100,145 @@ static bool happens(struct world *world, uint32_t per_mille)
 
 static void count_name(struct world *world, const char *name)
 {
-    for (size_t i = 0; i < world->name_count; i++) {
-        if (world->names[i].name == name ||
-            strcmp(world->names[i].name, name) == 0) {
-            world->names[i].count++;
-            return;
-        }
-    }
-    assert(world->name_count < EVENT_NAMES_MAX);
-    world->names[world->name_count++] = (struct named_count){name, 1};
-}
-
-/* Returns the host at an address, or host_count. */
-static size_t find_host(const struct world *world,
-                        const struct address *address)
-{
     size_t i = 0;
 
-    while (i < world->host_count &&
-           !address_equal(&world->hosts[i].self.address, address))
+    while (i < world->name_count && world->names[i].name != name)
         i++;
-    return i;
+    if (i == world->name_count) {
+        assert(i < EVENT_NAMES_MAX);
+        world->names[world->name_count++].name = name;
+    }
+    world->names[i].count++;
 }
 
-static uint64_t draw_delay(struct world *world)
+/* Returns the slot of an address: that of the host there, or a free one. */
+static uint8_t *address_slot(struct world *world, const struct address *address)
+{
+    uint64_t hash = XXH3_64bits(address->text, address->length);
+
+    for (;; hash++) {
+        uint8_t *slot = &world->addresses[hash % ADDRESS_SLOTS];
+
+        if (*slot == 0 ||
+            address_equal(&world->hosts[*slot - 1].self.address, address))
+            return slot;
+    }
+}
+
+/* ---- Links ---- */
+
+/* What is on the way stays there; nothing waits behind it any more. */
+static void draw_links(struct world *world)
+{
+    for (size_t from = 0; from < world->host_count; from++) {
+        for (size_t to = 0; to < world->host_count; to++) {
+            struct link *link = &world->links[from][to];
+
+            link->spared = happens(world, world->plan.spared);
+            link->narrow = happens(world, world->plan.narrow);
+            link->last = 0;
+            link->clear = 0;
+        }
+    }
+}
+
+/* Returns when a message that sets out now comes to the end of a narrow link:
+ * one message after the other. */
+static uint64_t squeeze(struct world *world, struct link *link, size_t octets)
+{
+    if (!link->narrow)
+        return world->now;
+    if (link->clear > world->now)
+        world->counts.queued++;
+    else
+        link->clear = world->now;
+    link->clear += (uint64_t)octets * MICROSECONDS / world->plan.narrow_octets;
+    return link->clear;
+}
+
+/* Returns when a message that sets out now arrives. */
+static uint64_t draw_arrival(struct world *world, struct link *link,
+                             size_t octets)
 {
     const struct world_plan *plan = &world->plan;
-    uint64_t delay =
-        random_between(&world->random, plan->delay_min_us, plan->delay_max_us);
+    uint64_t time = squeeze(world, link, octets) +
+                    random_between(&world->random, plan->min_us, plan->max_us);
 
-    if (happens(world, plan->slow))
-        delay += random_between(&world->random, 0, plan->slow_us);
-    return delay;
+    if (!link->spared && happens(world, plan->slow)) {
+        time += random_between(&world->random, 0, plan->slow_us);
+        world->counts.held++;
+    }
+    if (time < link->last) {
+        if (!link->spared && happens(world, plan->reorder))
+            world->counts.overtaken++;
+        else
+            time = link->last;
+    }
+    if (time > link->last)
+        link->last = time;
+    return time;
 }
 
 void world_post(struct world *world, const struct world_message *message)
 {
     struct happening happening = {
-        .time = world->now + draw_delay(world),
         .kind = HAPPENING_MESSAGE,
         .from = (uint16_t)message->from,
         .to = (uint16_t)message->to,
         .life = message->to_life,
         .from_life = message->from_life,
         .body = bytes_share(message->body),
+        .stamp = bytes_share(message->stamp),
     };
 
     assert(message->from < world->host_count);
     assert(message->to < world->host_count);
-    heap_push(world, &happening);
+    queue_push(&world->queue,
+               draw_arrival(world, &world->links[message->from][message->to],
+                            message->body->length),
+               &happening);
+}
+
+/* ---- Carrying out effects ---- */
+
+/* Puts a message on its way, unless it is lost. */
+static void set_out(struct world *world, const struct world_message *message)
+{
+    bool spared = world->links[message->from][message->to].spared;
+
+    if ((!spared && happens(world, world->plan.drop)) ||
+        (world->filter && !world->filter(world->intercept_context, message))) {
+        world->counts.dropped++;
+        return;
+    }
+    if (!spared && happens(world, world->plan.dup)) {
+        world->counts.doubled++;
+        world_post(world, message);
+    }
+    world_post(world, message);
 }
 
 static void carry_send(struct world *world, size_t from,
                        const struct effect *effect)
 {
+    uint8_t to = *address_slot(world, &effect->send.to.address);
     struct world_message message = {
         .from = from,
         .from_life = world->hosts[from].self.incarnation,
-        .to = find_host(world, &effect->send.to.address),
+        .to = to > 0 ? to - 1u : 0,
         .to_life = effect->send.to.incarnation,
         .what = effect->send.what,
         .body = effect->send.body,
     };
 
     world->counts.sent++;
-    if (message.to == world->host_count || happens(world, world->plan.drop) ||
-        (world->filter && !world->filter(world->intercept_context, &message))) {
+    if (world->trace)
+        message.stamp = world_trace_send(world->trace, from, effect->send.body);
+    if (to > 0)
+        set_out(world, &message);
+    else
         world->counts.dropped++;
-        return;
-    }
-    if (happens(world, world->plan.dup)) {
-        world->counts.doubled++;
-        world_post(world, &message);
-    }
-    world_post(world, &message);
+    bytes_release(message.stamp);
 }
 
 static void carry_timer(struct world *world, size_t host,
@@ -232,10 +255,9 @@ static void carry_timer(struct world *world, size_t host,
     };
 
     delay = delay * 10 * world->hosts[host].skew_percent;
-    happening.time = world->now + delay;
     world->hosts[host].timer_generation[effect->timer.slot] =
         happening.generation;
-    heap_push(world, &happening);
+    queue_push(&world->queue, world->now + delay, &happening);
 }
 
 static void carry_answer(struct world *world, size_t host,
@@ -255,6 +277,9 @@ static void carry_log(struct world *world, size_t host,
                       const struct effect *effect)
 {
     count_name(world, effect->log.name);
+    if (world->trace)
+        world_trace_event(world->trace, host, effect->log.name,
+                          effect->log.detail);
     if (world->listener)
         world->listener(world->intercept_context, host, effect->log.name);
     if (effect->log.level == LOG_LEVEL_FATAL)
@@ -281,15 +306,24 @@ static void carry(struct world *world, size_t index,
     }
 }
 
+/* Whether a host dies now, before its next effect. */
+static bool dies_midway(struct world *world, size_t host)
+{
+    return happens(world, world->plan.midway) && world->hosts[host].birth &&
+           !world->hosts[host].is_client &&
+           (!world->victim || world->victim(world->govern_context, host));
+}
+
 /* Carries out the effects of one event of a host, which may die on the way. */
 static void carry_out(struct world *world, size_t index)
 {
     const struct host *host = &world->hosts[index];
 
     for (size_t i = 0; i < world->env.count && host->node; i++) {
-        if (happens(world, world->plan.crash_midway) && host->birth)
+        if (dies_midway(world, index)) {
+            world->counts.midway++;
             world_crash(world, index);
-        else
+        } else
             carry(world, index, &world->env.effects[i]);
     }
     env_clear(&world->env);
@@ -302,7 +336,12 @@ static void carry_out(struct world *world, size_t index)
 
 static void begin_life(struct world *world, size_t index)
 {
+    struct host *host = &world->hosts[index];
+
     note(world, 1, index);
+    host->is_client = strcmp(host->node->type->name, "client") == 0;
+    if (world->trace)
+        world_trace_birth(world->trace, index, &host->self, host->is_client);
     node_start(world->hosts[index].node, &world->env);
     carry_out(world, index);
 }
@@ -315,6 +354,7 @@ size_t world_add(struct world *world, const char *address, struct node *node,
 
     assert(index < WORLD_HOSTS_MAX && (node || birth));
     host->self = peer_at(address, 1);
+    *address_slot(world, &host->self.address) = (uint8_t)(index + 1);
     host->birth = birth;
     host->birth_context = context;
     host->skew_percent = 100;
@@ -352,7 +392,7 @@ bool world_is_paused(const struct world *world, size_t host)
     return world->hosts[host].paused_until > world->now;
 }
 
-void world_crash(struct world *world, size_t index)
+static void end_life(struct world *world, size_t index)
 {
     struct host *host = &world->hosts[index];
 
@@ -362,23 +402,42 @@ void world_crash(struct world *world, size_t index)
     host->node = NULL;
     host->paused_until = 0;
     memset(host->timer_generation, 0, sizeof(host->timer_generation));
+}
+
+void world_crash(struct world *world, size_t index)
+{
+    end_life(world, index);
     world->counts.crashes++;
 }
 
-void world_restart(struct world *world, size_t index)
+static void next_life(struct world *world, size_t index)
 {
     struct host *host = &world->hosts[index];
 
     assert(!host->node && host->birth);
     host->self.incarnation++;
     host->node = host->birth(host->birth_context, &host->self, host->record);
-    world->counts.restarts++;
     begin_life(world, index);
+}
+
+void world_restart(struct world *world, size_t index)
+{
+    world->counts.restarts++;
+    next_life(world, index);
+}
+
+void world_succeed(struct world *world, size_t index)
+{
+    assert(world->hosts[index].is_client);
+    end_life(world, index);
+    world->counts.successions++;
+    next_life(world, index);
 }
 
 void world_pause(struct world *world, size_t index, uint64_t duration_us)
 {
     assert(world_is_up(world, index));
+    note(world, 5, index);
     world->hosts[index].paused_until = world->now + duration_us;
     world->counts.pauses++;
 }
@@ -392,12 +451,15 @@ void world_skew(struct world *world, size_t host, uint32_t percent)
 void world_cut(struct world *world, size_t from, size_t to, bool cut)
 {
     assert(from < world->host_count && to < world->host_count);
-    world->cut[from][to] = cut;
+    world->links[from][to].cut = cut;
 }
 
 void world_heal(struct world *world)
 {
-    memset(world->cut, 0, sizeof(world->cut));
+    for (size_t from = 0; from < world->host_count; from++) {
+        for (size_t to = 0; to < world->host_count; to++)
+            world->links[from][to].cut = false;
+    }
 }
 
 void world_call(struct world *world, size_t host, world_call_function function,
@@ -414,6 +476,21 @@ void world_call(struct world *world, size_t host, world_call_function function,
 
 /* ---- Time ---- */
 
+/* Whether a message comes through to somebody whom it is meant for. */
+static bool arrives(struct world *world, const struct happening *happening)
+{
+    const struct host *from = &world->hosts[happening->from];
+    const struct host *to = &world->hosts[happening->to];
+    bool late = !from->node || from->self.incarnation != happening->from_life;
+
+    if (!to->node || world->links[happening->from][happening->to].cut ||
+        (happening->life != 0 && happening->life != to->self.incarnation))
+        return false;
+    return !late || !world->late ||
+           world->late(world->govern_context, happening->from,
+                       happening->from_life, happening->to);
+}
+
 static void deliver_message(struct world *world,
                             const struct happening *happening)
 {
@@ -422,8 +499,7 @@ static void deliver_message(struct world *world,
     Pbkv__Body *body;
     int result;
 
-    if (!to->node || world->cut[happening->from][happening->to] ||
-        (happening->life != 0 && happening->life != to->self.incarnation)) {
+    if (!arrives(world, happening)) {
         world->counts.dropped++;
         return;
     }
@@ -433,6 +509,9 @@ static void deliver_message(struct world *world,
     assert(result == 0);
     (void)result;
     world->counts.delivered++;
+    if (world->trace && happening->stamp)
+        world_trace_receive(world->trace, happening->to, happening->from,
+                            happening->stamp, body);
     note(world, XXH3_64bits(happening->body->data, happening->body->length),
          (uint64_t)happening->from << 16 | happening->to);
     node_message(to->node, &world->env, &from, body);
@@ -452,27 +531,46 @@ static void fire_timer(struct world *world, const struct happening *happening)
     carry_out(world, happening->to);
 }
 
+void world_wake(struct world *world, size_t host, uint64_t delay_us)
+{
+    struct happening happening = {
+        .kind = HAPPENING_WAKE,
+        .to = (uint16_t)host,
+    };
+
+    assert(host < world->host_count);
+    queue_push(&world->queue, world->now + delay_us, &happening);
+}
+
+static void happen(struct world *world, const struct happening *happening)
+{
+    switch (happening->kind) {
+    case HAPPENING_MESSAGE: deliver_message(world, happening); break;
+    case HAPPENING_TIMER: fire_timer(world, happening); break;
+    case HAPPENING_WAKE:
+        if (world->alarm)
+            world->alarm(world->govern_context, happening->to);
+        break;
+    }
+}
+
 bool world_step(struct world *world, uint64_t limit_us)
 {
     struct happening happening;
+    uint64_t until;
 
-    if (world->heap_count == 0 || world->heap[0].time > limit_us) {
+    if (!queue_pop(&world->queue, limit_us, &world->now, &happening)) {
         if (world->now < limit_us)
             world->now = limit_us;
         return false;
     }
-    happening = heap_pop(world);
-    world->now = happening.time;
-    if (world->hosts[happening.to].paused_until > world->now) {
-        happening.time = world->hosts[happening.to].paused_until;
-        heap_push(world, &happening);
+    until = world->hosts[happening.to].paused_until;
+    if (until > world->now) {
+        queue_push(&world->queue, until, &happening);
         return true;
     }
-    if (happening.kind == HAPPENING_MESSAGE)
-        deliver_message(world, &happening);
-    else
-        fire_timer(world, &happening);
-    bytes_release(happening.body);
+    happen(world, &happening);
+    happening_release(&happening);
     return true;
 }
 
@@ -484,6 +582,7 @@ struct world *world_new(uint64_t seed, const struct world_plan *plan)
 
     world->random = seed;
     world->plan = *plan;
+    queue_init(&world->queue);
     env_init(&world->env);
     world->env.log_level = LOG_LEVEL_FATAL;
     arena_init(&world->arena);
@@ -497,9 +596,8 @@ void world_free(struct world *world)
         node_release(world->hosts[i].node);
         bytes_release(world->hosts[i].record);
     }
-    for (size_t i = 0; i < world->heap_count; i++)
-        bytes_release(world->heap[i].body);
-    free(world->heap);
+    queue_release(&world->queue);
+    world_trace_close(world->trace);
     env_release(&world->env);
     arena_release(&world->arena);
     arena_release(&world->answer_arena);
@@ -509,6 +607,27 @@ void world_free(struct world *world)
 void world_set_plan(struct world *world, const struct world_plan *plan)
 {
     world->plan = *plan;
+    draw_links(world);
+}
+
+int world_trace(struct world *world, const char *path)
+{
+    int error;
+
+    assert(world->host_count == 0 && !world->trace);
+    error = world_trace_open(path, WORLD_HOSTS_MAX, &world->trace);
+    if (error == 0)
+        world->env.log_level = LOG_LEVEL_DEBUG;
+    return error;
+}
+
+int world_trace_end(struct world *world)
+{
+    int error = world_trace_close(world->trace);
+
+    world->trace = NULL;
+    world->env.log_level = LOG_LEVEL_FATAL;
+    return error;
 }
 
 void world_observe(struct world *world, world_answer answer, world_check check,
@@ -525,6 +644,15 @@ void world_intercept(struct world *world, world_filter filter,
     world->filter = filter;
     world->listener = listener;
     world->intercept_context = context;
+}
+
+void world_govern(struct world *world, world_alarm alarm, world_victim victim,
+                  world_late late, void *context)
+{
+    world->late = late;
+    world->alarm = alarm;
+    world->victim = victim;
+    world->govern_context = context;
 }
 
 uint64_t world_now(const struct world *world)
@@ -544,11 +672,13 @@ uint64_t world_hash(const struct world *world)
 
 uint64_t world_event_count(const struct world *world, const char *name)
 {
+    uint64_t count = 0;
+
     for (size_t i = 0; i < world->name_count; i++) {
         if (strcmp(world->names[i].name, name) == 0)
-            return world->names[i].count;
+            count += world->names[i].count;
     }
-    return 0;
+    return count;
 }
 
 uint64_t *world_random(struct world *world)

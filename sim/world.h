@@ -26,13 +26,17 @@ enum { WORLD_HOSTS_MAX = 64 };
 
 /* What the network does to messages; probabilities in 1/1000. */
 struct world_plan {
-    uint32_t drop;         /* lost */
-    uint32_t dup;          /* delivered twice */
-    uint32_t delay_min_us; /* on the way, at least */
-    uint32_t delay_max_us; /* on the way, at most; different delays reorder */
-    uint32_t slow;         /* held back by up to slow_us more */
+    uint32_t drop;    /* lost */
+    uint32_t dup;     /* delivered twice */
+    uint32_t min_us;  /* on the way, at least */
+    uint32_t max_us;  /* on the way, at most */
+    uint32_t reorder; /* may overtake earlier messages of its link */
+    uint32_t slow;    /* held back by up to slow_us more */
     uint32_t slow_us;
-    uint32_t crash_midway; /* a host dies between two effects of an event */
+    uint32_t spared; /* links without loss, doubles, holding back, overtaking */
+    uint32_t narrow; /* links that carry narrow_octets a second and no more */
+    uint32_t narrow_octets;
+    uint32_t midway; /* a host dies between two effects of an event */
 };
 
 struct world;
@@ -55,6 +59,7 @@ struct world_message {
     uint64_t to_life; /* that it is meant for; 0: whoever is there */
     Pbkv__Body__KindCase what;
     struct bytes *body;
+    struct bytes *stamp; /* NULL, if nobody traces */
 };
 
 /* Decides about a message that is being sent: returns whether it goes on its
@@ -66,6 +71,17 @@ typedef bool (*world_filter)(void *context,
 /* A named event of a host. */
 typedef void (*world_listener)(void *context, size_t host, const char *name);
 
+/* The wake-up that world_wake has asked for. */
+typedef void (*world_alarm)(void *context, size_t host);
+
+/* Asked before a host dies between two effects of an event: whether it may. */
+typedef bool (*world_victim)(void *context, size_t host);
+
+/* Asked when a message arrives whose sender's life is over: whether it does,
+ * or is lost. */
+typedef bool (*world_late)(void *context, size_t from, uint64_t from_life,
+                           size_t to);
+
 /* Called after every event with the host that had it: checks invariants. */
 typedef void (*world_check)(void *context, struct world *world, size_t host);
 
@@ -76,16 +92,31 @@ struct world_counts {
     uint64_t delivered;
     uint64_t dropped; /* by chance, by a cut link, or at a dead host */
     uint64_t doubled;
+    uint64_t overtaken; /* messages that a later one of their link passed */
+    uint64_t held;      /* back, as the plan's slow says */
+    uint64_t queued;    /* behind others at a narrow link */
     uint64_t crashes;
+    uint64_t midway; /* … of which between two effects of an event */
     uint64_t restarts;
+    uint64_t successions; /* of clients: new ones in place of old ones */
     uint64_t pauses;
 };
 
-/* Returns a new world at time 0. The plan may be changed at any time with
- * world_set_plan. The caller frees the world. */
+/* Returns a new world at time 0. The caller frees the world. */
 struct world *world_new(uint64_t seed, const struct world_plan *plan);
 void world_free(struct world *world);
+
+/* Changes the plan, at any time; which links are spared or narrow is drawn for
+ * all hosts that there are. */
 void world_set_plan(struct world *world, const struct world_plan *plan);
+
+/* Writes the trace of all that happens from now on into a file, which is made
+ * empty first. No host may be there yet. Returns 0 or a negative errno. */
+int world_trace(struct world *world, const char *path);
+
+/* Ends the trace, if there is one. Returns 0, or the negative errno of the
+ * first line that could not be written. */
+int world_trace_end(struct world *world);
 
 /* Sets who is told of answers and who checks. Either may be NULL. */
 void world_observe(struct world *world, world_answer answer, world_check check,
@@ -95,6 +126,15 @@ void world_observe(struct world *world, world_answer answer, world_check check,
  * NULL. */
 void world_intercept(struct world *world, world_filter filter,
                      world_listener listener, void *context);
+
+/* Sets who is woken and who decides about deaths between effects and about the
+ * messages of the dead. Any may be NULL; then nobody is woken, any host with a
+ * next life may die, and messages arrive. */
+void world_govern(struct world *world, world_alarm alarm, world_victim victim,
+                  world_late late, void *context);
+
+/* Wakes a host's owner after a delay; a paused host's, when it goes on. */
+void world_wake(struct world *world, size_t host, uint64_t delay_us);
 
 /* Puts a message on the network, past the filter. It is neither lost nor
  * doubled by chance, and takes the plan's time. Takes a reference of its own.
@@ -125,6 +165,9 @@ void world_crash(struct world *world, size_t index);
 
 /* Begins a host's next life, as a new incarnation. It must be down. */
 void world_restart(struct world *world, size_t index);
+
+/* Puts a new client in the place of one that has done its work. */
+void world_succeed(struct world *world, size_t index);
 
 /* Stops a host for a while: what comes in meanwhile happens afterwards, and the
  * host believes that nothing happened. */
