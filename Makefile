@@ -317,11 +317,13 @@ purity:
 	@$(MAKE) --no-print-directory MODE=debug purity
 endif
 
-SEEDS ?= 1-2000
-PLAN  ?= vicious
+SEEDS    ?= 1-2000
+PLAN     ?= swarm
+WORKLOAD ?= swarm
 .PHONY: sim explore lincheck
-sim: $(B)/sim ## run the store in imagined worlds: SEEDS=1-2000 PLAN=vicious
-	@$(B)/sim --seeds $(SEEDS) --plan $(PLAN)
+sim: $(B)/sim ## run the store in imagined worlds: SEEDS= PLAN= WORKLOAD= JOBS=
+	@$(B)/sim --seeds $(SEEDS) --plan '$(PLAN)' --workload '$(WORKLOAD)' \
+	    $(if $(JOBS),--jobs $(JOBS))
 
 SYSTEM  ?= one-client two-clients failover-op backup-dies
 SECONDS ?= 60

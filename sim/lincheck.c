@@ -46,7 +46,7 @@ static int compare_ops(const void *left, const void *right)
 {
     const struct history_op *a = *(const struct history_op *const *)left;
     const struct history_op *b = *(const struct history_op *const *)right;
-    int order = compare_keys(a->key, b->key);
+    int order = a->key == b->key ? 0 : compare_keys(a->key, b->key);
 
     if (order != 0)
         return order;

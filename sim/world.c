@@ -18,14 +18,22 @@
 #include "node/memory.h"
 #include "node/message.h"
 #include "node/random.h"
+#include "sim/world_links.h"
 #include "sim/world_queue.h"
 #include "sim/world_trace.h"
 
 enum {
     EVENT_NAMES_MAX = 128,
     ADDRESS_SLOTS = 256, /* a power of two */
-    PER_MILLE = 1000,
-    MICROSECONDS = 1000000,
+};
+
+/* What the hash tells apart; messages are told by their links. */
+enum {
+    NOTE_BIRTH = 1 << 30,
+    NOTE_DEATH,
+    NOTE_CALL,
+    NOTE_TIMER,
+    NOTE_PAUSE,
 };
 
 struct host {
@@ -38,14 +46,6 @@ struct host {
     uint32_t skew_percent;
     bool is_client;
     uint64_t timer_generation[TIMERS_MAX]; /* 0: not running */
-};
-
-struct link {
-    bool cut;
-    bool spared;
-    bool narrow;
-    uint64_t last;  /* time at which the newest message arrives */
-    uint64_t clear; /* time at which the newest message has left, if narrow */
 };
 
 struct named_count {
@@ -63,7 +63,7 @@ struct world {
     struct host hosts[WORLD_HOSTS_MAX];
     size_t host_count;
     uint8_t addresses[ADDRESS_SLOTS]; /* index of a host, plus 1; 0: none */
-    struct link links[WORLD_HOSTS_MAX][WORLD_HOSTS_MAX];
+    struct world_links links;
     struct world_queue queue;
     struct world_trace *trace;
     struct env env;
@@ -85,17 +85,25 @@ struct world {
 
 /* ---- Chance and names ---- */
 
-static void note(struct world *world, uint64_t a, uint64_t b)
+/* Takes an event into the hash: what it is, and the octets that came with it.
+ */
+static void note_octets(struct world *world, uint64_t what, const void *octets,
+                        size_t length)
 {
-    uint64_t words[4] = {world->hash, world->now, a, b};
+    uint64_t before = (world->hash ^ what) * UINT64_C(0x9e3779b97f4a7c15);
 
-    world->hash = XXH3_64bits(words, sizeof(words));
+    world->hash = XXH3_64bits_withSeed(octets, length,
+                                       before ^ before >> 32 ^ world->now);
+}
+
+static void note(struct world *world, uint64_t kind, uint64_t where)
+{
+    note_octets(world, kind, &where, sizeof(where));
 }
 
 static bool happens(struct world *world, uint32_t per_mille)
 {
-    return per_mille > 0 &&
-           random_between(&world->random, 0, PER_MILLE - 1) < per_mille;
+    return world_happens(&world->random, per_mille);
 }
 
 static void count_name(struct world *world, const char *name)
@@ -125,59 +133,7 @@ static uint8_t *address_slot(struct world *world, const struct address *address)
     }
 }
 
-/* ---- Links ---- */
-
-/* What is on the way stays there; nothing waits behind it any more. */
-static void draw_links(struct world *world)
-{
-    for (size_t from = 0; from < world->host_count; from++) {
-        for (size_t to = 0; to < world->host_count; to++) {
-            struct link *link = &world->links[from][to];
-
-            link->spared = happens(world, world->plan.spared);
-            link->narrow = happens(world, world->plan.narrow);
-            link->last = 0;
-            link->clear = 0;
-        }
-    }
-}
-
-/* Returns when a message that sets out now comes to the end of a narrow link:
- * one message after the other. */
-static uint64_t squeeze(struct world *world, struct link *link, size_t octets)
-{
-    if (!link->narrow)
-        return world->now;
-    if (link->clear > world->now)
-        world->counts.queued++;
-    else
-        link->clear = world->now;
-    link->clear += (uint64_t)octets * MICROSECONDS / world->plan.narrow_octets;
-    return link->clear;
-}
-
-/* Returns when a message that sets out now arrives. */
-static uint64_t draw_arrival(struct world *world, struct link *link,
-                             size_t octets)
-{
-    const struct world_plan *plan = &world->plan;
-    uint64_t time = squeeze(world, link, octets) +
-                    random_between(&world->random, plan->min_us, plan->max_us);
-
-    if (!link->spared && happens(world, plan->slow)) {
-        time += random_between(&world->random, 0, plan->slow_us);
-        world->counts.held++;
-    }
-    if (time < link->last) {
-        if (!link->spared && happens(world, plan->reorder))
-            world->counts.overtaken++;
-        else
-            time = link->last;
-    }
-    if (time > link->last)
-        link->last = time;
-    return time;
-}
+/* ---- Messages ---- */
 
 void world_post(struct world *world, const struct world_message *message)
 {
@@ -190,13 +146,13 @@ void world_post(struct world *world, const struct world_message *message)
         .body = bytes_share(message->body),
         .stamp = bytes_share(message->stamp),
     };
+    uint64_t time;
 
     assert(message->from < world->host_count);
     assert(message->to < world->host_count);
-    queue_push(&world->queue,
-               draw_arrival(world, &world->links[message->from][message->to],
-                            message->body->length),
-               &happening);
+    time = links_arrival(&world->links, message->from, message->to, world->now,
+                         message->body->length);
+    queue_push(&world->queue, time, &happening);
 }
 
 /* ---- Carrying out effects ---- */
@@ -204,7 +160,7 @@ void world_post(struct world *world, const struct world_message *message)
 /* Puts a message on its way, unless it is lost. */
 static void set_out(struct world *world, const struct world_message *message)
 {
-    bool spared = world->links[message->from][message->to].spared;
+    bool spared = links_at(&world->links, message->from, message->to)->spared;
 
     if ((!spared && happens(world, world->plan.drop)) ||
         (world->filter && !world->filter(world->intercept_context, message))) {
@@ -338,7 +294,7 @@ static void begin_life(struct world *world, size_t index)
 {
     struct host *host = &world->hosts[index];
 
-    note(world, 1, index);
+    note(world, NOTE_BIRTH, index);
     host->is_client = strcmp(host->node->type->name, "client") == 0;
     if (world->trace)
         world_trace_birth(world->trace, index, &host->self, host->is_client);
@@ -397,7 +353,7 @@ static void end_life(struct world *world, size_t index)
     struct host *host = &world->hosts[index];
 
     assert(host->node && host->birth);
-    note(world, 2, index);
+    note(world, NOTE_DEATH, index);
     node_release(host->node);
     host->node = NULL;
     host->paused_until = 0;
@@ -437,7 +393,7 @@ void world_succeed(struct world *world, size_t index)
 void world_pause(struct world *world, size_t index, uint64_t duration_us)
 {
     assert(world_is_up(world, index));
-    note(world, 5, index);
+    note(world, NOTE_PAUSE, index);
     world->hosts[index].paused_until = world->now + duration_us;
     world->counts.pauses++;
 }
@@ -451,15 +407,12 @@ void world_skew(struct world *world, size_t host, uint32_t percent)
 void world_cut(struct world *world, size_t from, size_t to, bool cut)
 {
     assert(from < world->host_count && to < world->host_count);
-    world->links[from][to].cut = cut;
+    links_at(&world->links, from, to)->cut = cut;
 }
 
 void world_heal(struct world *world)
 {
-    for (size_t from = 0; from < world->host_count; from++) {
-        for (size_t to = 0; to < world->host_count; to++)
-            world->links[from][to].cut = false;
-    }
+    links_heal(&world->links);
 }
 
 void world_call(struct world *world, size_t host, world_call_function function,
@@ -468,7 +421,7 @@ void world_call(struct world *world, size_t host, world_call_function function,
     struct node *node = world_node(world, host);
 
     assert(node);
-    note(world, 3, host);
+    note(world, NOTE_CALL, host);
     function(argument, node, &world->env);
     node->type->check(node);
     carry_out(world, host);
@@ -483,7 +436,8 @@ static bool arrives(struct world *world, const struct happening *happening)
     const struct host *to = &world->hosts[happening->to];
     bool late = !from->node || from->self.incarnation != happening->from_life;
 
-    if (!to->node || world->links[happening->from][happening->to].cut ||
+    if (!to->node ||
+        links_at(&world->links, happening->from, happening->to)->cut ||
         (happening->life != 0 && happening->life != to->self.incarnation))
         return false;
     return !late || !world->late ||
@@ -512,8 +466,8 @@ static void deliver_message(struct world *world,
     if (world->trace && happening->stamp)
         world_trace_receive(world->trace, happening->to, happening->from,
                             happening->stamp, body);
-    note(world, XXH3_64bits(happening->body->data, happening->body->length),
-         (uint64_t)happening->from << 16 | happening->to);
+    note_octets(world, (uint64_t)happening->from << 16 | happening->to,
+                happening->body->data, happening->body->length);
     node_message(to->node, &world->env, &from, body);
     carry_out(world, happening->to);
 }
@@ -526,7 +480,7 @@ static void fire_timer(struct world *world, const struct happening *happening)
         host->timer_generation[happening->slot] != happening->generation)
         return;
     host->timer_generation[happening->slot] = 0;
-    note(world, 4, (uint64_t)happening->slot << 16 | happening->to);
+    note(world, NOTE_TIMER, (uint64_t)happening->slot << 16 | happening->to);
     node_timer(host->node, &world->env, happening->slot);
     carry_out(world, happening->to);
 }
@@ -583,6 +537,7 @@ struct world *world_new(uint64_t seed, const struct world_plan *plan)
     world->random = seed;
     world->plan = *plan;
     queue_init(&world->queue);
+    links_init(&world->links, &world->plan, &world->random, &world->counts);
     env_init(&world->env);
     world->env.log_level = LOG_LEVEL_FATAL;
     arena_init(&world->arena);
@@ -607,7 +562,7 @@ void world_free(struct world *world)
 void world_set_plan(struct world *world, const struct world_plan *plan)
 {
     world->plan = *plan;
-    draw_links(world);
+    links_draw(&world->links, world->host_count);
 }
 
 int world_trace(struct world *world, const char *path)

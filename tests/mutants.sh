@@ -15,7 +15,7 @@
 # make; JOBS is how many are looked at at a time.
 set -u
 
-PLANS=${PLANS:-vicious:150 crowded:20 lossy:20 calm:3}
+PLANS=${PLANS:-vicious:150 crowded:20 lossy:20 shuffled:3 swarm:30}
 LIMIT=40 # seconds for one run; longer is a hang
 
 # now: seconds, with tenths.
@@ -51,11 +51,20 @@ sentence() {
             -e 's/^[^ ]*test_scenarios: //'
 }
 
+# workload_of PLAN:COUNT: a swarm draws what clients do, too.
+workload_of() {
+    case $1 in
+    swarm:*) echo swarm ;;
+    *) echo hot ;;
+    esac
+}
+
 # simulate: sets found, after and violated; runs in the mutant's tree.
 simulate() {
     ran=0
     for plan in $PLANS; do
-        timeout -k 5 $LIMIT "$OUT/sim" --plan "${plan%:*}" \
+        timeout -k 5 $LIMIT "$OUT/sim" --plan "${plan%:*}" --jobs 1 \
+            --workload "$(workload_of "$plan")" \
             --seeds "1-${plan#*:}" >sim.log 2>&1
         status=$?
         if [ $status = 0 ]; then
@@ -76,6 +85,7 @@ simulate() {
 is_sound() {
     for plan in $PLANS; do
         "$PBKV_BUILD/sim" --plan "${plan%:*}" --seeds "1-${plan#*:}" \
+            --workload "$(workload_of "$plan")" \
             >"$RESULTS/.sound" 2>&1 || return 1
     done
     "$PBKV_BUILD/tests/test_scenarios" >"$RESULTS/.sound" 2>&1
