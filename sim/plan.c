@@ -308,7 +308,7 @@ struct workload workload_drawn(uint64_t seed)
         .puts = random_between(&random, 1, 2),
         .appends = random_between(&random, 0, 5),
         .octets = random_between(&random, 0, 64),
-        .pause_us = perhaps(&random, 200000),
+        .pause_us = random_between(&random, 5000, 200000),
         .life = perhaps(&random, 30),
     };
 
@@ -318,6 +318,8 @@ struct workload workload_drawn(uint64_t seed)
     }
     if (random_between(&random, 0, 15) == 0)
         workload.clients = random_between(&random, 13, WORKLOAD_CLIENTS_MAX);
+    if (random_between(&random, 0, 15) == 0)
+        workload.pause_us = 0;
     if (random_between(&random, 0, 63) == 0)
         workload.seconds = 60;
     return workload;
