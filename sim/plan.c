@@ -146,7 +146,7 @@ static const struct named_workload workloads[] = {
       .puts = 1,
       .appends = 3,
       .octets = 8,
-      .pause_us = 80000}},
+      .pause_us = 120000}},
     {"sessions",
      {.seconds = 10,
       .clients = 24,
