@@ -7,6 +7,7 @@
  */
 #include "sim/campaign.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -132,7 +133,9 @@ static ssize_t take(struct crew *crew, const struct job *job,
     while (got < sizeof(*result)) {
         ssize_t length;
 
-        if (poll(waits, 2, -1) < 0 || is_stopped(crew))
+        if (poll(waits, 2, -1) < 0)
+            continue; /* the process was stopped and goes on */
+        if (is_stopped(crew))
             return -1;
         if (waits[0].revents == 0)
             continue;
@@ -216,9 +219,10 @@ static void collect(struct crew *crew)
     struct campaign_outcome *outcome = &crew->outcome;
     time_t said = time(NULL);
 
+    assert(crew->count > 0);
     for (uint64_t seed = campaign->first;; seed++) {
         struct job *job = &crew->jobs[(seed - campaign->first) % crew->count];
-        struct cluster_result result;
+        struct cluster_result result = {0};
         ssize_t got = take(crew, job, &result);
 
         if (got >= 0 && got != (ssize_t)sizeof(result))
