@@ -329,14 +329,15 @@ SYSTEM  ?= one-client two-clients failover-op backup-dies
 SECONDS ?= 60
 explore: $(B)/explore ## search all schedules of small systems: SYSTEM= SECONDS=
 	@for system in $(SYSTEM); do \
-	    $(B)/explore --system $$system --seconds $(SECONDS) || exit 1; done
+	    $(B)/explore --seconds $(SECONDS) $$system || exit 1; done
 
 HISTORY ?= tests/histories/kv-linearizable.jsonl
 lincheck: $(B)/lincheck ## judge a recorded history: HISTORY=file
 	@$(B)/lincheck $(HISTORY)
 
 .PHONY: mutants
-mutants: $(B)/sim $(B)/tests/test_scenarios ## break the roles: is it noticed?
+MUTANTS_NEED := $(B)/sim $(B)/explore $(B)/tests/test_scenarios
+mutants: $(MUTANTS_NEED) ## break the roles: is it noticed?
 	@$(IN_TREE) tests/mutants.sh
 
 .PHONY: check-build clean help

@@ -3,13 +3,16 @@
 #
 # mutants.sh [NAME...]: does anybody notice when the roles are wrong? Each patch
 # in tests/mutants breaks one rule; its first line says how. The patch is
-# applied to a copy of the tree, what depends on it is built, and the simulator
-# runs a bounded number of schedules; then the scenarios are played. A mutant
-# that neither notices survives, and then the exit status is 1.
+# applied to a copy of the tree, what depends on it is built, the simulator runs
+# a bounded number of schedules, the explorer searches the system that the
+# patch's line `explorer:` names, if there is one, and the scenarios are played.
+# A mutant that none of them notices survives, and then the exit status is 1; so
+# it is when the explorer does not find what the patch says it does.
 #
-# Two mutants are looked at at a time, each in a copy of its own. A simulator
-# column such as "vicious 17" is the plan and how many schedules of all plans it
-# took. The plans and their seeds are below.
+# Two mutants are looked at at a time, each in a copy of its own. In the table,
+# `schedules` counts those of all plans up to the one that found it (the plans
+# with their seeds are below), `states` those of the stage that found it. Each
+# finding is told: what is violated, as its instrument names it.
 #
 # Environment: PBKV_BUILD and PBKV_TREE are absolute folders, MODE and CC as for
 # make; JOBS is how many are looked at at a time.
@@ -40,7 +43,7 @@ copy_tree() {
 
 build() {
     "${MAKE:-make}" -s MODE="${PBKV_MODE:-debug}" CC="${CC:-gcc}" \
-        "$OUT/sim" "$OUT/tests/test_scenarios"
+        "$OUT/sim" "$OUT/explore" "$OUT/tests/test_scenarios"
 }
 
 # The first line in which a log tells what is violated, without the seed; a
@@ -59,7 +62,7 @@ workload_of() {
     esac
 }
 
-# simulate: sets found, after and violated; runs in the mutant's tree.
+# simulate: sets plan, schedules and violated; runs in the mutant's tree.
 simulate() {
     ran=0
     for plan in $PLANS; do
@@ -72,12 +75,38 @@ simulate() {
             continue
         fi
         seed=$(sed -n 's/^seed \([0-9]*\): .*/\1/p' sim.log | head -n 1)
-        found="${plan%:*}"
-        after=$((ran + ${seed:-0}))
-        violated=$(sentence sim.log)
-        [ $status != 124 ] || violated='a schedule does not end'
+        simulator="${plan%:*}"
+        schedules=$((ran + ${seed:-0}))
+        violated="simulator: $(sentence sim.log)"
+        [ $status != 124 ] || violated='simulator: a schedule does not end'
         return
     done
+}
+
+# search PROGRAM SYSTEM: searches one system. Succeeds when nothing is violated;
+# a limit is no violation.
+search() {
+    timeout -k 5 $LIMIT "$1" --threads 1 --seconds 20 "$2" >explore.log 2>&1
+    [ $? != 124 ] && ! grep -q '^VIOLATED: ' explore.log
+}
+
+# systems NAME...: the systems that patches name.
+systems() {
+    for name; do
+        sed -n '2s/^explorer: //p' "$PBKV_TREE/tests/mutants/$name.patch"
+    done | sort -u
+}
+
+# explore NAME: sets explorer, states and violated.
+explore() {
+    system=$(systems "$1")
+    [ -n "$system" ] || return
+    explorer=MISSED
+    search "$OUT/explore" "$system" && return
+    explorer=$system
+    states=$(awk '$1 == "states" { print $2; exit }' explore.log)
+    violated="${violated:+$violated; }explorer: $(sed -n \
+        's/^VIOLATED: //p' explore.log)"
 }
 
 # is_sound: whether nobody notices anything when nothing is broken; otherwise
@@ -88,34 +117,41 @@ is_sound() {
             --workload "$(workload_of "$plan")" \
             >"$RESULTS/.sound" 2>&1 || return 1
     done
+    for system in $(systems "$@"); do
+        (cd "$RESULTS" && search "$PBKV_BUILD/explore" "$system") || {
+            cp "$RESULTS/explore.log" "$RESULTS/.sound"
+            return 1
+        }
+    done
     "$PBKV_BUILD/tests/test_scenarios" >"$RESULTS/.sound" 2>&1
 }
 
-# play: counts the scenarios that notice. When the simulator does not, the first
-# of them is the finding, or rather the first about the broken rule.
+# play: counts the scenarios that notice. When nobody else does, the first of
+# them is the finding, or rather the first about the broken rule.
 play() {
     PBKV_TREE=$PWD timeout -k 5 $LIMIT "$OUT/tests/test_scenarios" \
         >scenarios.log 2>&1
     [ $? != 0 ] || return
     grep -E '^tests[^ ]*:[EF]:[a-z0-9_]*\.txt:' scenarios.log >noticed
     scenarios=$(wc -l <noticed)
-    [ -z "$found" ] || return
-    found='scenario'
-    after=-
+    [ -z "$violated" ] || return
     rule=$(sed 's/[^A-Z0-9].*//; q' "$patch" | tr VPTC vptc)
     violated=$({ grep ":${rule}_" noticed || cat noticed; } | head -n 1 |
         sed 's/^[^ ]*: //; s|^tests/scenarios/||')
     case $violated in
     *Received\ signal*) violated=$(sentence scenarios.log) ;;
     esac
+    violated="scenario: $violated"
 }
 
 # look_at NAME: one mutant, in the tree of the worker; writes a line of the
 # table to the file NAME.
 look_at() {
     patch=$PBKV_TREE/tests/mutants/$1.patch
-    found=
-    after=-
+    simulator=-
+    schedules=-
+    explorer=-
+    states=-
     violated=
     scenarios=0
     began=$(now)
@@ -125,11 +161,12 @@ look_at() {
         violated="it does not build: $(grep -m 1 error build.log)"
     else
         simulate
+        explore "$1"
         play
     fi
     took=$(echo "$(now) $began" | awk '{ printf "%.1f", $1 - $2 }')
-    printf '%s|%s|%s|%s|%s|%s\n' "$1" "${found:-SURVIVED}" "$after" \
-        "$scenarios" "$took" "$violated" >"$RESULTS/$1"
+    printf '%s|%s|%s|%s|%s|%s|%s|%s\n' "$1" "$simulator" "$schedules" \
+        "$explorer" "$states" "$scenarios" "$took" "$violated" >"$RESULTS/$1"
     patch -s -R -p1 <"$patch" >/dev/null 2>&1 || {
         cp -a "$PBKV_TREE/pbserver" "$PBKV_TREE/viewservice" \
             "$PBKV_TREE/client" .
@@ -151,19 +188,25 @@ work() {
 }
 
 print_table() {
-    printf '%-34s %-9s %6s %9s %6s  %s\n' mutant found after scenarios \
+    line='%-33s %-9s %9s %-17s %8s %9s %7s  %s\n'
+    # shellcheck disable=SC2059
+    printf "$line" mutant simulator schedules explorer states scenarios \
         seconds violated
     for name; do
-        [ -f "$RESULTS/$name" ] || echo "$name|SURVIVED|-|0|0|not looked at"
+        [ -f "$RESULTS/$name" ] || echo "$name|-|-|-|-|0|0|not looked at"
         [ ! -f "$RESULTS/$name" ] || cat "$RESULTS/$name"
-    done | awk -F'|' '
-        { printf "%-34s %-9s %6s %9s %6s  %s\n", $1, $2, $3, $4, $5, $6
-          all++; survived += $2 == "SURVIVED"
-          simulator += $3 != "-"; scenarios += $4 > 0 }
-        END { printf "%d mutants: %d found by the simulator, %d by scenarios, ",
-                     all, simulator, scenarios
+    done | awk -F'|' -v line="$line" '
+        { missed += $4 == "MISSED"
+          found = $2 != "-" || ($4 != "-" && $4 != "MISSED") || $6 > 0
+          printf line, $1, $2, $3, $4, $5, $6, $7, (found ? "" : "SURVIVED ") $8
+          all++; survived += !found
+          simulator += $2 != "-"; scenarios += $6 > 0
+          explorer += $4 != "-" && $4 != "MISSED" }
+        END { printf "%d mutants: %d found by the simulator, ", all, simulator
+              printf "%d by the explorer, %d by scenarios, ", explorer,
+                     scenarios
               printf "%d survived\n", survived
-              exit survived > 0 || all == 0 }'
+              exit survived > 0 || missed > 0 || all == 0 }'
 }
 
 : "${PBKV_BUILD:?}" "${PBKV_TREE:?}"
@@ -176,7 +219,7 @@ RESULTS=$(mktemp -d) || exit 1
 workers=
 trap 'kill $workers 2>/dev/null; rm -rf "$RESULTS"' EXIT
 trap 'exit 130' INT TERM
-if ! is_sound; then
+if ! is_sound "$@"; then
     echo 'mutants.sh: something is wrong before anything is broken:' >&2
     tail -n 5 "$RESULTS/.sound" >&2
     exit 1
