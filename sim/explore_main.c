@@ -1,36 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * explore: tries every schedule of small systems, or goes again the one that a
- * file tells.
+ * file tells. A system is searched in stages (explorer_systems.h); what is
+ * violated on the way to the last one is a finding like any other.
  *
- *     explore                        all systems, each up to the limits
- *     explore --system NAME          one; --list shows them
- *     explore --walks N --depth D --seed S
- *     explore --system NAME --replay FILE
+ * A path to a violation is told from the beginning of the system and with as
+ * few events as greedy removal leaves. The file that --save writes is for
+ * --replay here, for --replay of sim, and for tests/scenarios.
  *
  * Exit status: 0 nothing is violated, 1 something is, 2 wrong arguments.
  */
-#include <getopt.h>
+#include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/program.h"
 #include "sim/explorer.h"
 #include "sim/explorer_systems.h"
 #include "sim/intern.h"
+#include "sim/replay.h"
+
+enum { NOT_GIVEN = INT32_MAX, WALK_DEPTH = 200, FAILED = 1, USAGE = 2 };
 
 struct options {
-    const char *system;
     const char *replay;
     const char *save;
-    struct explorer_search limits;
+    uint32_t threads;
+    uint32_t depth;
+    uint32_t states;
+    uint32_t seconds;
+    size_t memory;
+    uint32_t walks;
+    uint32_t seed;
+    uint32_t views; /* bounds of the last stage, or NOT_GIVEN */
+    uint32_t ops;
+    uint32_t rounds;
+    uint32_t crashes;
     uint32_t recheck;
-    bool guards;
+    bool no_memo;
+    bool no_guards;
     bool calibrate;
-    int views;
-    int ops;
-    int crashes;
+    bool list;
+};
+
+static const struct options defaults = {
+    .threads = 2,
+    .seconds = 60,
+    .memory = (size_t)4 << 30,
+    .seed = 1,
+    .views = NOT_GIVEN,
+    .ops = NOT_GIVEN,
+    .rounds = NOT_GIVEN,
+    .crashes = NOT_GIVEN,
+    .recheck = 64,
 };
 
 /* ---- What a run says ---- */
@@ -88,18 +113,20 @@ static void print_result(const struct explorer *explorer,
 }
 
 static void save_path(const struct options *options, struct explorer *explorer,
-                      const struct explorer_path *path, const char *system)
+                      const struct explorer_result *result, const char *system)
 {
     FILE *file;
 
     if (!options->save)
         return;
     file = fopen(options->save, "w");
-    if (!file || explorer_save(explorer, path, system, file) < 0)
+    if (file)
+        fprintf(file, "# %s: %s\n", result->rule, result->sentence);
+    if (!file || explorer_save(explorer, &result->path, system, file) < 0)
         perror(options->save);
     else
-        printf("  again: explore --system %s --replay %s\n", system,
-               options->save);
+        printf("  again: explore --replay %s; in the world: sim --replay %s\n",
+               options->save, options->save);
     if (file)
         fclose(file);
 }
@@ -110,14 +137,21 @@ static int report_violation(const struct options *options,
                             struct explorer_result *result, const char *system)
 {
     printf("VIOLATED: %s (%s)\n", result->sentence, result->rule);
+    explorer_whole_path(explorer, &result->path);
     explorer_minimise(explorer, search, &result->path);
     printf("in %zu events:\n", result->path.count);
     explorer_narrate(explorer, &result->path, stdout);
-    save_path(options, explorer, &result->path, system);
-    return 1;
+    save_path(options, explorer, result, system);
+    return FAILED;
 }
 
 /* ---- Runs ---- */
+
+static void bound(uint32_t *bound, uint32_t given)
+{
+    if (given != NOT_GIVEN)
+        *bound = given;
+}
 
 static struct system_plan bounded_plan(const struct options *options,
                                        const struct system_plan *plan)
@@ -125,40 +159,63 @@ static struct system_plan bounded_plan(const struct options *options,
     struct system_plan bounded = *plan;
     struct system_stage *last = &bounded.stages[bounded.stage_count - 1];
 
-    if (options->views >= 0)
-        last->views = (uint32_t)options->views;
-    if (options->ops >= 0)
-        last->ops = (uint32_t)options->ops;
-    if (options->crashes >= 0)
-        last->crashes = (uint32_t)options->crashes;
+    bound(&last->views, options->views);
+    bound(&last->ops, options->ops);
+    bound(&last->rounds, options->rounds);
+    bound(&last->crashes, options->crashes);
     return bounded;
+}
+
+static struct explorer_search search_of(const struct options *options)
+{
+    return (struct explorer_search){
+        .depth = options->walks > 0 ? 0 : options->depth,
+        .states = options->states,
+        .memory = options->memory,
+        .seconds = options->seconds,
+        .threads = options->threads,
+        .no_memo = options->no_memo,
+        .seed = options->seed,
+    };
+}
+
+/* Searches the last stage after the others. Returns whether it came to it. */
+static bool search_stages(const struct options *options, struct system *system,
+                          struct explorer *explorer,
+                          struct explorer_search *search,
+                          struct explorer_result *result)
+{
+    if (!system_go_to_last_stage(system, explorer, search, result))
+        return false;
+    if (options->walks > 0) {
+        search->walks = options->walks;
+        search->depth = options->depth > 0 ? options->depth : WALK_DEPTH;
+    }
+    *result = explorer_run(explorer, search);
+    return true;
 }
 
 static int explore(const struct options *options,
                    const struct system_plan *plan)
 {
     struct system_plan bounded = bounded_plan(options, plan);
-    struct explorer_search search = options->limits;
+    struct explorer_search search = search_of(options);
     struct explorer_result result;
     struct explorer *explorer;
     struct system system;
-    const char *trouble;
     int status = 0;
 
     system_init(&system, &bounded);
-    explorer = explorer_new(system.nodes, system.count, options->guards,
+    explorer = explorer_new(system.nodes, system.count, !options->no_guards,
                             options->recheck);
-    search.walks = 0;
     printf("%s: %s\n", plan->name, plan->what);
-    trouble = system_go_to_last_stage(&system, explorer, &search);
-    if (trouble) {
-        printf("  the way to the last stage: %s\n", trouble);
-        explorer_free(explorer);
-        return 1;
+    if (!search_stages(options, &system, explorer, &search, &result)) {
+        printf("  on the way to the last stage:\n");
+        status = FAILED;
     }
-    search.walks = options->limits.walks;
-    result = explorer_run(explorer, &search);
     print_result(explorer, &result);
+    if (status == FAILED && result.end == EXPLORER_EXHAUSTED)
+        puts("VIOLATED: no schedule leads to this stage's goal (progress)");
     if (result.end == EXPLORER_VIOLATION)
         status =
             report_violation(options, explorer, &search, &result, plan->name);
@@ -168,52 +225,63 @@ static int explore(const struct options *options,
     return status;
 }
 
-static int replay(const struct options *options, const struct system_plan *plan)
+/* Goes the path in a file's text again. */
+static int replay(const struct options *options, const struct system_plan *plan,
+                  FILE *file)
 {
-    struct explorer_search search = options->limits;
+    struct explorer_search search = search_of(options);
     struct explorer_path path;
     struct explorer_path used = {NULL, 0};
     struct explorer *explorer;
     struct system system;
     uint32_t line;
-    const char *sentence = NULL;
-    FILE *file = fopen(options->replay, "r");
+    const char *sentence;
+    int status = USAGE;
 
-    if (!file) {
-        perror(options->replay);
-        return 2;
-    }
     system_init(&system, plan);
     system_stage_search(&system, 0, &search);
     explorer = explorer_new(system.nodes, system.count, false, 0);
     if (explorer_load(explorer, file, &path, &line) < 0)
-        printf("%s:%" PRIu32 ": not an event of this system\n", options->replay,
-               line);
+        fprintf(stderr, "explore: %s:%" PRIu32 ": not an event of %s\n",
+                options->replay, line, plan->name);
     else {
         sentence = explorer_replay(explorer, &search, &path, &used);
         explorer_narrate(explorer, &used, stdout);
-        printf("%s\n", sentence ? sentence : "nothing is violated");
+        printf("%zu events that could not happen left out\n%s%s\n",
+               path.count - used.count, sentence ? "VIOLATED: " : "",
+               sentence ? sentence : "nothing is violated");
+        status = sentence ? FAILED : 0;
     }
-    fclose(file);
     free(path.events);
     free(used.events);
     explorer_free(explorer);
-    return sentence ? 1 : 0;
+    return status;
+}
+
+static int replay_named(const struct program *program,
+                        const struct options *options)
+{
+    const struct system_plan *plan;
+    char *text = replay_read(options->replay);
+    FILE *file;
+    int status;
+
+    if (!text)
+        return program_refuse(program, "--replay: '%s': %s", options->replay,
+                              strerror(errno));
+    plan = replay_plan(text);
+    file = plan ? fmemopen(text, strlen(text), "r") : NULL;
+    if (file) {
+        status = replay(options, plan, file);
+        fclose(file);
+    } else
+        status = program_refuse(program, "--replay: '%s' names no system",
+                                options->replay);
+    free(text);
+    return status;
 }
 
 /* ---- Arguments ---- */
-
-static int usage(void)
-{
-    fputs("usage: explore [--list] [--system NAME] [--threads N] [--depth N]\n"
-          "               [--states N] [--seconds S] [--memory MIB]\n"
-          "               [--views N] [--ops N] [--crashes N] [--no-memo]\n"
-          "               [--no-guards] [--recheck N] [--calibrate]\n"
-          "               [--walks N --seed N] [--save FILE]\n"
-          "               [--replay FILE]\n",
-          stderr);
-    return 2;
-}
 
 static void list_systems(void)
 {
@@ -224,123 +292,110 @@ static void list_systems(void)
         printf("%-18s %s\n", plans[i].name, plans[i].what);
 }
 
-enum option_name {
-    OPT_LIST = 1,
-    OPT_SYSTEM,
-    OPT_THREADS,
-    OPT_DEPTH,
-    OPT_STATES,
-    OPT_SECONDS,
-    OPT_MEMORY,
-    OPT_VIEWS,
-    OPT_OPS,
-    OPT_CRASHES,
-    OPT_NO_MEMO,
-    OPT_NO_GUARDS,
-    OPT_RECHECK,
-    OPT_CALIBRATE,
-    OPT_WALKS,
-    OPT_SEED,
-    OPT_SAVE,
-    OPT_REPLAY,
-};
+enum { OPTIONS_MAX = 20 };
 
-static const struct option long_options[] = {
-    {"list", no_argument, NULL, OPT_LIST},
-    {"system", required_argument, NULL, OPT_SYSTEM},
-    {"threads", required_argument, NULL, OPT_THREADS},
-    {"depth", required_argument, NULL, OPT_DEPTH},
-    {"states", required_argument, NULL, OPT_STATES},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"memory", required_argument, NULL, OPT_MEMORY},
-    {"views", required_argument, NULL, OPT_VIEWS},
-    {"ops", required_argument, NULL, OPT_OPS},
-    {"crashes", required_argument, NULL, OPT_CRASHES},
-    {"no-memo", no_argument, NULL, OPT_NO_MEMO},
-    {"no-guards", no_argument, NULL, OPT_NO_GUARDS},
-    {"recheck", required_argument, NULL, OPT_RECHECK},
-    {"calibrate", no_argument, NULL, OPT_CALIBRATE},
-    {"walks", required_argument, NULL, OPT_WALKS},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"save", required_argument, NULL, OPT_SAVE},
-    {"replay", required_argument, NULL, OPT_REPLAY},
-    {NULL, 0, NULL, 0},
-};
-
-static void set_number(struct options *options, int name, const char *text)
+/* Fills in the table of flags and returns how many there are. */
+static size_t list_options(struct options *to,
+                           struct program_option options[OPTIONS_MAX])
 {
-    struct explorer_search *limits = &options->limits;
-    uint64_t number = strtoull(text, NULL, 10);
+    const struct program_option list[] = {
+        PROGRAM_FLAG_OPTION("list", "shows the systems", &to->list),
+        PROGRAM_U32_OPTION("threads", "N", "threads of a search (2)",
+                           &to->threads, 1, EXPLORER_THREADS_MAX),
+        PROGRAM_U32_OPTION("depth", "N", "events of a path at most; 0: any (0)",
+                           &to->depth, 0, 0),
+        PROGRAM_U32_OPTION("states", "N", "states at most; 0: any (0)",
+                           &to->states, 0, 0),
+        PROGRAM_U32_OPTION("seconds", "S", "of a search; 0: any (60)",
+                           &to->seconds, 0, 0),
+        PROGRAM_SIZE_OPTION("memory", "SIZE", "of the process; 0: any (4G)",
+                            &to->memory, 0, 0),
+        PROGRAM_U32_OPTION("views", "N", "bound of the last stage; 0: none",
+                           &to->views, 0, 0),
+        PROGRAM_U32_OPTION("ops", "N", "bound of op numbers, likewise",
+                           &to->ops, 0, 0),
+        PROGRAM_U32_OPTION("rounds", "N", "bound of rounds, likewise",
+                           &to->rounds, 0, 0),
+        PROGRAM_U32_OPTION("crashes", "N", "crashes in the last stage",
+                           &to->crashes, 0, EXPLORER_CRASHES_MAX),
+        PROGRAM_U32_OPTION("walks", "N", "random walks, not all schedules",
+                           &to->walks, 0, 0),
+        PROGRAM_U32_OPTION("seed", "N", "of the walks (1)", &to->seed, 0, 0),
+        PROGRAM_FLAG_OPTION("no-memo", "runs each handler each time",
+                            &to->no_memo),
+        PROGRAM_FLAG_OPTION("no-guards", "trusts clones and handlers",
+                            &to->no_guards),
+        PROGRAM_U32_OPTION("recheck", "N",
+                           "runs one hit of the memo in N; 0: none (64)",
+                           &to->recheck, 0, 0),
+        PROGRAM_FLAG_OPTION("calibrate", "says how fast this machine is now",
+                            &to->calibrate),
+        PROGRAM_TEXT_OPTION("save", "FILE", "writes the path to a violation",
+                            &to->save),
+        PROGRAM_TEXT_OPTION("replay", "FILE", "goes a saved path again",
+                            &to->replay),
+    };
 
-    switch (name) {
-    case OPT_THREADS: limits->threads = (uint32_t)number; break;
-    case OPT_DEPTH: limits->depth = (uint32_t)number; break;
-    case OPT_STATES: limits->states = number; break;
-    case OPT_SECONDS: limits->seconds = strtod(text, NULL); break;
-    case OPT_MEMORY: limits->memory = number << 20; break;
-    case OPT_VIEWS: options->views = (int)number; break;
-    case OPT_OPS: options->ops = (int)number; break;
-    case OPT_CRASHES: options->crashes = (int)number; break;
-    case OPT_RECHECK: options->recheck = (uint32_t)number; break;
-    case OPT_WALKS: limits->walks = number; break;
-    case OPT_SEED: limits->seed = number; break;
-    default: break;
-    }
+    static_assert(sizeof(list) / sizeof(list[0]) <= OPTIONS_MAX,
+                  "the table is too small");
+    memcpy(options, list, sizeof(list));
+    return sizeof(list) / sizeof(list[0]);
 }
 
-/* Returns whether the arguments make sense. */
-static bool parse(struct options *options, int argc, char **argv)
+static int explore_named(const struct program *program,
+                         const struct options *options, const char *name)
 {
-    int name;
+    const struct system_plan *plan = system_plan_named(name);
 
-    while ((name = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        switch (name) {
-        case '?': return false;
-        case OPT_LIST: list_systems(); exit(0);
-        case OPT_SYSTEM: options->system = optarg; break;
-        case OPT_NO_MEMO: options->limits.no_memo = true; break;
-        case OPT_NO_GUARDS: options->guards = false; break;
-        case OPT_CALIBRATE: options->calibrate = true; break;
-        case OPT_SAVE: options->save = optarg; break;
-        case OPT_REPLAY: options->replay = optarg; break;
-        default: set_number(options, name, optarg);
-        }
-    }
-    if (options->limits.walks > 0 && options->limits.depth == 0)
-        options->limits.depth = 200;
-    return optind == argc && options->limits.threads > 0 &&
-           options->limits.threads <= EXPLORER_THREADS_MAX;
+    return plan ? explore(options, plan)
+                : program_refuse(program,
+                                 "'%s' is no system; --list shows them", name);
+}
+
+/* Explores the systems that are named, or all. */
+static int explore_all(const struct program *program,
+                       const struct options *options, char **names)
+{
+    const struct system_plan *plans;
+    uint32_t count;
+    int status = 0;
+
+    for (size_t i = 0; names[i] && status != USAGE; i++)
+        status |= explore_named(program, options, names[i]);
+    if (names[0])
+        return status;
+    plans = system_plans(&count);
+    for (uint32_t i = 0; i < count; i++)
+        status |= explore(options, &plans[i]);
+    return status;
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {
-        .limits = {.threads = 2, .seconds = 60, .memory = (uint64_t)4 << 30},
-        .recheck = 64,
-        .guards = true,
-        .views = -1,
-        .ops = -1,
-        .crashes = -1,
+    struct options options = defaults;
+    struct program_option table[OPTIONS_MAX];
+    struct program program = {
+        .name = "explore",
+        .operands = "[SYSTEM...]",
+        .purpose = "Tries every schedule of small systems; without operands, "
+                   "of all of them.",
+        .options = table,
+        .operands_max = -1,
     };
-    const struct system_plan *plan;
-    uint32_t count;
-    int status = 0;
+    int operand;
+    int status;
 
-    if (!parse(&options, argc, argv))
-        return usage();
+    program.option_count = list_options(&options, table);
+    status = program_parse(&program, argc, argv, &operand);
+    if (status != PROGRAM_GO_ON)
+        return status;
+    if (options.list) {
+        list_systems();
+        return 0;
+    }
     if (options.calibrate)
         printf("calibration: %.1f million reads/s\n", calibrate());
-    if (options.system) {
-        plan = system_plan_named(options.system);
-        if (!plan)
-            return usage();
-        return options.replay ? replay(&options, plan)
-                              : explore(&options, plan);
-    }
     if (options.replay)
-        return usage();
-    plan = system_plans(&count);
-    for (uint32_t i = 0; i < count; i++)
-        status |= explore(&options, &plan[i]);
-    return status;
+        return replay_named(&program, &options);
+    return explore_all(&program, &options, argv + operand);
 }

@@ -188,11 +188,19 @@ struct explorer_result explorer_run(struct explorer *explorer,
                                     const struct explorer_search *search);
 void explorer_result_release(struct explorer_result *result);
 
-/* Begins further searches where a path leads. forget_messages: all that is on
- * the way is lost, which is one of the things that may happen. Paths of later
- * searches begin there. Returns false when the path cannot be gone. */
+/* What is lost before searches go on: that messages are lost is one of the
+ * things that may happen. */
+enum explorer_forget {
+    EXPLORER_FORGET_NOTHING,
+    EXPLORER_FORGET_ALL,
+    EXPLORER_FORGET_BUT, /* … of one kind, with the kind added */
+};
+
+/* Begins further searches where a path leads, with this lost of what is on the
+ * way there. Paths of later searches begin there. Returns false when the path
+ * cannot be gone. */
 bool explorer_start_at(struct explorer *explorer,
-                       const struct explorer_path *path, bool forget_messages);
+                       const struct explorer_path *path, uint32_t forget);
 
 /*
  * Goes a path from the start, leaving out events that cannot happen, and
@@ -204,8 +212,13 @@ const char *explorer_replay(struct explorer *explorer,
                             const struct explorer_path *path,
                             struct explorer_path *used);
 
+/* Makes a path that begins where searches begin one from the beginning of the
+ * system, and searches begin there again. */
+void explorer_whole_path(struct explorer *explorer, struct explorer_path *path);
+
 /* Replaces a path to a violation by one with the fewest events that greedy
- * removal finds, with the same sentence at its end. */
+ * removal, of single events and of pairs, finds, with the same sentence at its
+ * end. */
 void explorer_minimise(struct explorer *explorer,
                        const struct explorer_search *search,
                        struct explorer_path *path);
@@ -214,8 +227,9 @@ void explorer_minimise(struct explorer *explorer,
 void explorer_narrate(struct explorer *explorer,
                       const struct explorer_path *path, FILE *file);
 
-/* Writes a path so that explorer_load reads it back, in this process or
- * another, with comments for a reader. Returns 0 or -errno. */
+/* Writes a path of the system of this name (path_file.h), with comments for a
+ * reader, so that explorer_load reads it back, in this process or another, and
+ * the world plays it (replay.h). Returns 0 or -errno. */
 int explorer_save(struct explorer *explorer, const struct explorer_path *path,
                   const char *system, FILE *file);
 

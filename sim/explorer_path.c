@@ -71,12 +71,36 @@ static bool can_happen(const struct explorer *explorer,
     return false;
 }
 
-static void forget_messages(struct explorer *explorer, struct global *global)
+/* Returns the list of a list's messages of one kind. */
+static uint32_t list_of_kind(struct explorer *explorer, uint32_t list,
+                             uint32_t kind)
 {
-    for (uint32_t i = 0; i < explorer->count; i++)
-        global->contexts[i] = context_number(
-            explorer, context_at(explorer, global->contexts[i])->local,
-            list_number(explorer, NULL, 0));
+    uint32_t count;
+    uint32_t kept_count = 0;
+    const uint32_t *messages = list_messages(explorer, list, &count);
+    uint32_t *kept = memory_new(count * sizeof(*kept));
+    uint32_t number;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if ((uint32_t)message_at(explorer, messages[i])->what == kind)
+            kept[kept_count++] = messages[i];
+    }
+    number = list_number(explorer, kept, kept_count);
+    free(kept);
+    return number;
+}
+
+static void forget_messages(struct explorer *explorer, struct global *global,
+                            uint32_t but)
+{
+    for (uint32_t i = 0; i < explorer->count; i++) {
+        const struct context *context =
+            context_at(explorer, global->contexts[i]);
+
+        global->contexts[i] =
+            context_number(explorer, context->local,
+                           list_of_kind(explorer, context->list, but));
+    }
     global_complete(explorer, global);
 }
 
@@ -89,7 +113,7 @@ static const char *happen(struct worker *worker, struct global *global,
     struct step step;
 
     if (event_kind(*event) == EVENT_FORGET) {
-        forget_messages(explorer, global);
+        forget_messages(explorer, global, event_argument(*event));
         return NULL;
     }
     if (event_kind(*event) == EVENT_ACT)
@@ -180,8 +204,10 @@ const char *explorer_replay(struct explorer *explorer,
 }
 
 bool explorer_start_at(struct explorer *explorer,
-                       const struct explorer_path *path, bool forget)
+                       const struct explorer_path *path, uint32_t forget)
 {
+    uint32_t but =
+        forget > EXPLORER_FORGET_BUT ? forget - EXPLORER_FORGET_BUT : 0;
     struct replay replay;
     struct catch_signals *catch = catch_begin();
     bool gone;
@@ -192,9 +218,9 @@ bool explorer_start_at(struct explorer *explorer,
         for (size_t i = 0; i < replay.used.count; i++)
             path_append(&explorer->prefix, replay.used.events[i].node,
                         replay.used.events[i].event);
-        if (forget) {
-            forget_messages(explorer, &replay.global);
-            path_append(&explorer->prefix, 0, event_make(EVENT_FORGET, 0));
+        if (forget != EXPLORER_FORGET_NOTHING) {
+            forget_messages(explorer, &replay.global, but);
+            path_append(&explorer->prefix, 0, event_make(EVENT_FORGET, but));
         }
         explorer->start = replay.global;
     }
@@ -204,27 +230,65 @@ bool explorer_start_at(struct explorer *explorer,
     return gone;
 }
 
-/* Goes the path without one event. Returns whether it still ends in this
- * sentence, and then *path is what remains of it. */
+void explorer_whole_path(struct explorer *explorer, struct explorer_path *path)
+{
+    struct explorer_path whole = explorer->prefix;
+
+    for (size_t i = 0; i < path->count; i++)
+        path_append(&whole, path->events[i].node, path->events[i].event);
+    free(path->events);
+    *path = whole;
+    explorer->prefix = (struct explorer_path){NULL, 0};
+    explorer->start = explorer->beginning;
+}
+
+/* ---- Shorter paths ---- */
+
+/* Goes the path without one or two events. Returns whether it still ends in
+ * this sentence, and then *path is what remains of it. */
 static bool goes_without(struct replay *replay, struct explorer_path *path,
-                         size_t index, const char *sentence)
+                         size_t one, size_t other, const char *sentence)
 {
     struct explorer_path shorter = {NULL, 0};
-    const char *other;
+    const char *end;
 
     for (size_t i = 0; i < path->count; i++) {
-        if (i != index)
+        if (i != one && i != other)
             path_append(&shorter, path->events[i].node, path->events[i].event);
     }
-    other = replay_path(replay, &shorter);
+    end = replay_path(replay, &shorter);
     free(shorter.events);
-    if (!other || strcmp(other, sentence) != 0) {
+    if (!end || strcmp(end, sentence) != 0) {
         free(replay->used.events);
         return false;
     }
     free(path->events);
     *path = replay->used;
     return true;
+}
+
+static bool shorten_by_one(struct replay *replay, struct explorer_path *path,
+                           const char *sentence)
+{
+    bool shorter = false;
+
+    for (size_t i = path->count; i-- > 0;) {
+        if (i < path->count && goes_without(replay, path, i, i, sentence))
+            shorter = true;
+    }
+    return shorter;
+}
+
+static bool shorten_by_two(struct replay *replay, struct explorer_path *path,
+                           const char *sentence)
+{
+    for (size_t i = path->count; i-- > 0;) {
+        for (size_t j = i; j-- > 0;) {
+            if (goes_without(replay, path, i, j, sentence))
+                return true;
+        }
+    }
+    return false;
 }
 
 void explorer_minimise(struct explorer *explorer,
@@ -234,20 +298,15 @@ void explorer_minimise(struct explorer *explorer,
     struct replay replay;
     struct catch_signals *catch = catch_begin();
     const char *sentence;
-    bool shorter = true;
 
     replay_init(&replay, explorer, search->invariants);
     sentence = replay_path(&replay, path);
     assert(sentence);
     free(path->events);
     *path = replay.used;
-    while (shorter) {
-        shorter = false;
-        for (size_t i = path->count; i-- > 0;) {
-            if (i < path->count && goes_without(&replay, path, i, sentence))
-                shorter = true;
-        }
-    }
+    while (shorten_by_one(&replay, path, sentence) ||
+           shorten_by_two(&replay, path, sentence))
+        ;
     worker_release(&replay.worker);
     catch_end(catch);
 }

@@ -158,14 +158,36 @@ static const struct server *newest_primary(const struct explorer_view *view)
     return NULL;
 }
 
-/* Whether what the operation wrote is at the server; a later Put may have
- * replaced it, so only scripts of Appends can tell. */
 static bool is_there(const struct server *server, const struct script_op *op)
 {
     const struct bytes *value =
         kv_get(&server->state.kv, op->key, strlen(op->key));
 
     return value && memchr(value->data, op->value[0], value->length);
+}
+
+/* Whether a Put to the same key has begun that was not over when the operation
+ * began: then it may stand after it, and replace what it wrote. */
+static bool may_be_replaced(const struct explorer_view *view,
+                            const struct script *script, uint32_t number)
+{
+    const struct script_op *op = &script->ops[number];
+    uint32_t over = script->notes[number].knowledge;
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct script *other = script_at(view, i);
+
+        if (!other)
+            continue;
+        for (uint32_t j = over & 15; j < other->begun; j++) {
+            if (other->ops[j].kind == SCRIPT_PUT &&
+                !(other == script && j == number) &&
+                strcmp(other->ops[j].key, op->key) == 0)
+                return true;
+        }
+        over >>= 4;
+    }
+    return false;
 }
 
 const char *rule_answered_survives(const struct explorer_view *view)
@@ -176,9 +198,10 @@ const char *rule_answered_survives(const struct explorer_view *view)
         const struct script *script = script_at(view, i);
 
         for (uint32_t j = 0; script && j < script->ended; j++) {
-            if (script->ops[j].kind == SCRIPT_APPEND &&
+            if (script->ops[j].kind != SCRIPT_GET &&
                 script->notes[j].status == PBKV__STATUS__OK &&
-                !is_there(primary, &script->ops[j]))
+                !is_there(primary, &script->ops[j]) &&
+                !may_be_replaced(view, script, j))
                 return "an answered operation was lost";
         }
     }
@@ -212,6 +235,53 @@ const char *rule_known_views(const struct explorer_view *view)
             return "a server knows a view that does not exist";
     }
     return NULL;
+}
+
+static const struct server *find_server(const struct explorer_view *view,
+                                        const struct peer *peer)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && peer_equal(&server->config.self, peer))
+            return server;
+    }
+    return NULL;
+}
+
+const char *rule_views_follow(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    for (uint32_t i = 0; record && i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+        const struct view *old = server ? &server->view : NULL;
+
+        if (!old || old->number == 0 || old->number + 1 != record->view.number)
+            continue;
+        if (peer_equal(&record->view.primary, &old->primary))
+            continue;
+        if (!peer_equal(&record->view.primary, &old->backup)) /* V2 */
+            return "somebody from outside the view was made primary";
+        if (server_is_primary(server) &&
+            server->acknowledged < old->number) /* V3 */
+            return "the view changed without its acknowledgement";
+    }
+    return NULL;
+}
+
+const char *rule_acknowledged_has_state(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+    const struct server *backup;
+
+    if (!record || record->acknowledged < record->view.number)
+        return NULL;
+    backup = find_server(view, &record->view.backup);
+    return backup && !(backup->initialised &&
+                       backup->view.number == record->view.number)
+               ? "a view was acknowledged whose backup has no state"
+               : NULL;
 }
 
 /* ---- Aspects: what the rules above look at in a node ---- */
@@ -268,8 +338,26 @@ void aspect_answers(const struct node *node, struct sink *sink)
         see_standing(server, sink);
         kv_describe(&server->state.kv, sink);
     }
-    for (uint32_t i = 0; script && i < script->ended; i++)
+    for (uint32_t i = 0; script && i < script->begun; i++) {
+        sink_u64(sink, "knowledge", script->notes[i].knowledge);
         sink_u64(sink, "status", script->notes[i].status);
+    }
+    sink_u64(sink, "ended", script ? script->ended : 0);
+}
+
+void aspect_views(const struct node *node, struct sink *sink)
+{
+    const struct server *server = as_server(node);
+    const struct view_record *record = as_record(node);
+
+    if (server) {
+        see_standing(server, sink);
+        sink_u64(sink, "acknowledged", server->acknowledged);
+    }
+    if (record) {
+        view_describe(&record->view, "view", sink);
+        sink_u64(sink, "acknowledged", record->acknowledged);
+    }
 }
 
 void aspect_history(const struct node *node, struct sink *sink)
@@ -309,18 +397,6 @@ void aspect_progress(const struct node *node, struct sink *sink)
 
 /* ---- Goals ---- */
 
-static const struct server *find_server(const struct explorer_view *view,
-                                        const struct peer *peer)
-{
-    for (uint32_t i = 0; i < view->count; i++) {
-        const struct server *server = server_at(view, i);
-
-        if (server && peer_equal(&server->config.self, peer))
-            return server;
-    }
-    return NULL;
-}
-
 static bool is_ready(const struct explorer_view *view,
                      const struct view_record *record, const struct peer *peer)
 {
@@ -350,6 +426,11 @@ const char *goal_view(const struct explorer_view *view)
     return record && record->view.number == view->parameter
                ? "the view has changed"
                : NULL;
+}
+
+const char *goal_taken_over(const struct explorer_view *view)
+{
+    return newest_primary(view) ? goal_view(view) : NULL;
 }
 
 const char *goal_backup_is_down(const struct explorer_view *view)
@@ -401,6 +482,46 @@ const char *goal_under_way(const struct explorer_view *view)
             return "an operation is under way";
     }
     return NULL;
+}
+
+/* Whether a server has applied two updates to one key. */
+static bool has_two_updates(const struct server *server)
+{
+    return server->state.kv.count > 0 &&
+           kv_at(&server->state.kv, 0).value->length >= 2;
+}
+
+const char *goal_two_under_way(const struct explorer_view *view)
+{
+    bool has_two = false;
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct server *server = server_at(view, i);
+
+        if (server && server->state.op == view->parameter &&
+            server_is_serving(server))
+            has_two = server->committed + 2 <= server->state.op &&
+                      has_two_updates(server);
+        else if (server && server->state.op + 2 > view->parameter)
+            return NULL;
+    }
+    return has_two ? "two operations are under way" : NULL;
+}
+
+const char *goal_ended(const struct explorer_view *view)
+{
+    uint64_t wanted = view->parameter;
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct script *script = script_at(view, i);
+
+        if (!script)
+            continue;
+        if (script->ended < (wanted & 15))
+            return NULL;
+        wanted >>= 4;
+    }
+    return "these operations have ended";
 }
 
 const char *goal_finished(const struct explorer_view *view)

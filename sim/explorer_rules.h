@@ -25,8 +25,8 @@ const char *rule_committed_survives(const struct explorer_view *view);
 /* No update is in a value twice. Needs one-letter values that differ. */
 const char *rule_applied_once(const struct explorer_view *view);
 
-/* What a client was told is done is in the state of the newest view's primary.
- */
+/* What a client was told is done is in the state of the newest view's primary,
+ * unless a Put may have replaced it. Needs one-letter values that differ. */
 const char *rule_answered_survives(const struct explorer_view *view);
 
 /* The clients' histories are linearizable. */
@@ -34,6 +34,13 @@ const char *rule_linearizable(const struct explorer_view *view);
 
 /* Nobody knows a view that the view service does not. */
 const char *rule_known_views(const struct explorer_view *view);
+
+/* The primary of the next view is one of the view's servers (V2); and when it
+ * is the backup, the primary had acknowledged the view (V3). */
+const char *rule_views_follow(const struct explorer_view *view);
+
+/* The backup of an acknowledged view has the state (T2). */
+const char *rule_acknowledged_has_state(const struct explorer_view *view);
 
 /* Goals. */
 
@@ -43,6 +50,9 @@ const char *goal_paired(const struct explorer_view *view);
 
 /* The view service has come to the view of this number. */
 const char *goal_view(const struct explorer_view *view);
+
+/* As goal_view, and its primary knows it and serves. */
+const char *goal_taken_over(const struct explorer_view *view);
 
 /* As goal_view, and s2, node 2, is down. */
 const char *goal_backup_is_down(const struct explorer_view *view);
@@ -59,15 +69,25 @@ const char *goal_answered(const struct explorer_view *view);
 /* A server has applied an operation of this number, and not committed it. */
 const char *goal_under_way(const struct explorer_view *view);
 
+/* A primary has come to this op number with two Appends, and neither has
+ * reached another server. */
+const char *goal_two_under_way(const struct explorer_view *view);
+
+/* Each client has ended at least as many operations as its four bits of the
+ * parameter say. */
+const char *goal_ended(const struct explorer_view *view);
+
 /* All clients have ended all operations. */
 const char *goal_finished(const struct explorer_view *view);
 
 /* Aspects: what the rules look at in a node (explorer.h). Of servers, for rules
  * about servers alone; of all nodes, for rule_answered_survives; of clients;
- * the number of the view; op number and round, for the prunes. */
+ * views and their acknowledgement; the number of the view; op number and round,
+ * for the prunes. */
 void aspect_servers(const struct node *node, struct sink *sink);
 void aspect_answers(const struct node *node, struct sink *sink);
 void aspect_history(const struct node *node, struct sink *sink);
+void aspect_views(const struct node *node, struct sink *sink);
 void aspect_view_number(const struct node *node, struct sink *sink);
 void aspect_progress(const struct node *node, struct sink *sink);
 

@@ -8,7 +8,7 @@
  *   explorer_memo.c    what an event does to a node state, kept
  *   explorer_context.c a node state with its messages; one step
  *   explorer_expand.c  … all steps
- *   explorer_catch.c   handlers that abort
+ *   explorer_catch.c   handlers that abort, crash or do not return
  *   explorer_worker.c  what a thread has for itself
  *   explorer_judge.c   rules
  *   explorer_set.c     the set of global states
@@ -41,6 +41,7 @@
 
 #include "node/message.h"
 #include "sim/explorer.h"
+#include "sim/explorer_catch.h"
 #include "sim/intern.h"
 
 enum event_kind {
@@ -49,7 +50,8 @@ enum event_kind {
     EVENT_CRASH,
     EVENT_RESTART,
     EVENT_ACT,    /* with what is known of the others */
-    EVENT_FORGET, /* everything on the way is lost; of no node in particular */
+    EVENT_FORGET, /* what is on the way is lost, but this kind, unless it is 0;
+                     of no node in particular */
     EVENT_LOSE,   /* of a message, by its number, where losses are counted */
 };
 
@@ -502,17 +504,6 @@ uint64_t state_set_next_level(struct state_set *set);
 /* Returns a state, and its parent. */
 struct global state_set_at(const struct state_set *set, uint32_t state);
 uint32_t state_set_parent(const struct state_set *set, uint32_t state);
-
-/* ---- explorer_catch.c ---- */
-
-/* Has an abort in a handler end the handler and not the process, until
- * catch_end; nests not. */
-struct catch_signals;
-struct catch_signals *catch_begin(void);
-void catch_end(struct catch_signals *catch);
-
-/* Calls function(argument). Returns 0, or the signal that it ended with. */
-int catch_call(void (*function)(void *argument), void *argument);
 
 /* ---- explorer_path.c ---- */
 

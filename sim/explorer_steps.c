@@ -412,13 +412,12 @@ static uint32_t intern_after(struct runner *runner, struct local *after)
 static struct outcome *run_once(struct runner *runner, uint32_t local,
                                 uint32_t event)
 {
-    static const char aborted[] =
-        "a handler aborted: an assertion of the role failed";
     struct explorer *explorer = runner->explorer;
     struct local after;
     struct sending sending = {.count = 0};
     int signal_number = run_on_clone(runner, local, event, &after);
-    struct outcome *outcome = outcome_new(signal_number ? aborted : NULL);
+    struct outcome *outcome =
+        outcome_new(signal_number != 0 ? catch_sentence(signal_number) : NULL);
 
     if (signal_number != 0) {
         abandon(&after, signal_number);

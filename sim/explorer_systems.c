@@ -25,6 +25,8 @@ static const struct script_op get_get[] = {{SCRIPT_GET, "k", NULL},
 static const struct script_op append_get[] = {{SCRIPT_APPEND, "k", "a"},
                                               {SCRIPT_GET, "k", NULL}};
 
+#define EVERYBODY UINT32_MAX
+
 #define SCRIPTS1(a) .scripts = {a}, .script_counts = {sizeof(a) / sizeof(a[0])}
 #define SCRIPTS2(a, b)                                                         \
     .scripts = {a, b},                                                         \
@@ -34,7 +36,7 @@ static const struct script_op append_get[] = {{SCRIPT_APPEND, "k", "a"},
 #define TO_VIEW_2                                                              \
     {                                                                          \
         .goal = goal_paired, .goal_parameter = 2, .views = 2,                  \
-        .clients_off = true, .servers_off = 4                                  \
+        .clients_off = EVERYBODY, .servers_off = 4                             \
     }
 
 /* From there to where every client has its first answer. */
@@ -51,10 +53,20 @@ static const struct system_plan plans[] = {
      .stages = {{.views = 2}},
      .stage_count = 1},
     {.name = "views3",
-     .what = "view service and three servers, from the beginning",
+     .what = "view service and three servers, from the beginning to view 2",
      .servers = 3,
-     .stages = {{.views = 2}},
+     .stages = {{.views = 1}},
      .stage_count = 1},
+    {.name = "views3-on",
+     .what = "three servers, from view 2 with its backup to view 3",
+     .servers = 3,
+     .stages = {TO_VIEW_2, {.views = 2, .forget = true}},
+     .stage_count = 2},
+    {.name = "views3-crash",
+     .what = "three servers, one of which dies, from view 2 to view 3",
+     .servers = 3,
+     .stages = {TO_VIEW_2, {.views = 2, .crashes = 1, .forget = true}},
+     .stage_count = 2},
     {.name = "one-client",
      .what = "Put, Append, Get over primary and backup",
      .servers = 2,
@@ -100,7 +112,9 @@ static const struct system_plan plans[] = {
                  .pings_off = true,
                  .cycles_off = true,
                  .forget = true},
-                {.goal = goal_view, .goal_parameter = 3, .clients_off = true},
+                {.goal = goal_view,
+                 .goal_parameter = 3,
+                 .clients_off = EVERYBODY},
                 {.views = 3, .ops = 2, .rounds = 1, .cycles_off = true}},
      .stage_count = 4},
     {.name = "failover-transfer",
@@ -112,9 +126,13 @@ static const struct system_plan plans[] = {
                 {.goal = goal_transferring,
                  .goal_parameter = 3,
                  .views = 3,
-                 .clients_off = true,
+                 .clients_off = EVERYBODY,
                  .forget = true},
-                {.views = 3, .ops = 2, .rounds = 1, .cycles_off = true}},
+                {.views = 3,
+                 .ops = 2,
+                 .rounds = 1,
+                 .cycles_off = true,
+                 .ticks_off = true}},
      .stage_count = 4},
     {.name = "two-failovers",
      .what = "from s1 to s2 and back to s1, with s2 deposed unknowingly",
@@ -125,9 +143,11 @@ static const struct system_plan plans[] = {
                 {.goal = goal_swapped,
                  .goal_parameter = 4,
                  .views = 4,
-                 .clients_off = true,
+                 .clients_off = EVERYBODY,
                  .forget = true},
-                {.goal = goal_view, .goal_parameter = 5, .clients_off = true},
+                {.goal = goal_view,
+                 .goal_parameter = 5,
+                 .clients_off = EVERYBODY},
                 {.views = 5, .ops = 2, .rounds = 1, .cycles_off = true}},
      .stage_count = 5},
     {.name = "stale-read",
@@ -135,14 +155,121 @@ static const struct system_plan plans[] = {
      .servers = 2,
      SCRIPTS2(append_ac, get_get),
      .stages = {TO_VIEW_2,
-                TO_AN_ANSWER,
-                {.goal = goal_view,
+                {.goal = goal_ended,
+                 .goal_parameter = 0x1,
+                 .clients_off = 2,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .forget = true},
+                {.goal = goal_ended,
+                 .goal_parameter = 0x11,
+                 .clients_off = 1,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .forget = true},
+                {.goal = goal_taken_over,
+                 .servers_off = 1,
                  .goal_parameter = 3,
                  .views = 3,
-                 .clients_off = true,
+                 .clients_off = EVERYBODY,
                  .forget = true},
-                {.views = 3, .ops = 3, .rounds = 2, .cycles_off = true}},
-     .stage_count = 4},
+                {.views = 3,
+                 .ops = 3,
+                 .rounds = 2,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .resends_off = true,
+                 .forget = true}},
+     .stage_count = 5},
+    {.name = "stale-forward",
+     .what = "Forwards of view 2 are still on the way in view 6",
+     .servers = 2,
+     SCRIPTS2(append_a, append_b),
+     .stages = {TO_VIEW_2,
+                {.goal = goal_two_under_way,
+                 .goal_parameter = 4,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .forget = true},
+                {.goal = goal_swapped,
+                 .goal_parameter = 4,
+                 .views = 4,
+                 .clients_off = EVERYBODY,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_FORWARD},
+                {.goal = goal_view,
+                 .servers_off = 2,
+                 .goal_parameter = 5,
+                 .views = 5,
+                 .clients_off = EVERYBODY,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_FORWARD},
+                {.goal = goal_paired,
+                 .goal_parameter = 6,
+                 .views = 6,
+                 .clients_off = EVERYBODY,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_FORWARD},
+                {.ops = 4,
+                 .rounds = 1,
+                 .pings_off = true,
+                 .cycles_off = true,
+                 .resends_off = true,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_FORWARD}},
+     .stage_count = 6},
+    {.name = "stale-ack",
+     .what = "the end of the transfer of view 2 is still on the way in view 4",
+     .servers = 2,
+     SCRIPTS1(append_get),
+     .stages = {{.goal = goal_answered, .views = 1, .servers_off = 2},
+                {.goal = goal_paired,
+                 .goal_parameter = 2,
+                 .views = 2,
+                 .clients_off = EVERYBODY,
+                 .forget = true},
+                {.goal = goal_view,
+                 .goal_parameter = 3,
+                 .clients_off = EVERYBODY,
+                 .servers_off = 2,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_CHUNK_ACK},
+                {.goal = goal_transferring,
+                 .goal_parameter = 4,
+                 .views = 4,
+                 .clients_off = EVERYBODY,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_CHUNK_ACK},
+                {.views = 4,
+                 .ops = 2,
+                 .rounds = 1,
+                 .cycles_off = true,
+                 .forget = true,
+                 .but = PBKV__BODY__KIND_CHUNK_ACK}},
+     .stage_count = 5},
+    {.name = "transfer",
+     .what = "operations during a state transfer in small chunks",
+     .servers = 2,
+     .chunk_octets = 1,
+     SCRIPTS1(put_append_get),
+     .stages = {{.goal = goal_answered, .views = 1, .servers_off = 2},
+                {.goal = goal_transferring,
+                 .goal_parameter = 2,
+                 .views = 2,
+                 .clients_off = EVERYBODY,
+                 .forget = true},
+                {.views = 2,
+                 .ops = 3,
+                 .rounds = 1,
+                 .pings_off = true,
+                 .cycles_off = true}},
+     .stage_count = 3},
+    {.name = "view-restart",
+     .what = "the view service dies and goes on from its record",
+     .servers = 2,
+     .view_service_dies = true,
+     .stages = {{.views = 1, .crashes = 1}},
+     .stage_count = 1},
     {.name = "backup-dies",
      .what = "the backup dies while it receives the state",
      .servers = 3,
@@ -151,14 +278,14 @@ static const struct system_plan plans[] = {
                 {.goal = goal_transferring,
                  .goal_parameter = 2,
                  .views = 2,
-                 .clients_off = true,
+                 .clients_off = EVERYBODY,
                  .servers_off = 4,
                  .forget = true},
                 {.goal = goal_backup_is_down,
                  .goal_parameter = 3,
                  .views = 3,
                  .crashes = 1,
-                 .clients_off = true},
+                 .clients_off = EVERYBODY},
                 {.views = 3, .ops = 2, .rounds = 1, .cycles_off = true}},
      .stage_count = 4},
 };
@@ -235,6 +362,10 @@ static void set_invariants(struct system *system)
          aspect_servers},
         {"views come from the view service", rule_known_views, servers | 1, 0,
          aspect_view_number},
+        {"views follow each other", rule_views_follow, servers | 1, 0,
+         aspect_views},
+        {"the backup of an acknowledged view has the state",
+         rule_acknowledged_has_state, servers | 1, 0, aspect_views},
         {"committed operations survive", rule_committed_survives, servers, 0,
          aspect_servers},
         {"every operation takes effect once", rule_applied_once, servers, 0,
@@ -244,7 +375,7 @@ static void set_invariants(struct system *system)
         {"answered operations survive", rule_answered_survives,
          servers | clients | 1, 0, aspect_answers},
     };
-    size_t used = clients ? sizeof(rules) / sizeof(rules[0]) : 3;
+    size_t used = clients ? sizeof(rules) / sizeof(rules[0]) : 5;
 
     assert(sizeof(rules) / sizeof(rules[0]) < SYSTEM_RULES_MAX);
     memcpy(system->invariants, rules, used * sizeof(rules[0]));
@@ -258,10 +389,14 @@ void system_init(struct system *system, const struct system_plan *plan)
         (struct view_server_config){100, VIEW_SERVER_DEAD_PINGS_MIN};
     system->server_config = server_config_default();
     system->server_config.view_service = peer_at("view", 0).address;
+    if (plan->chunk_octets > 0)
+        system->server_config.chunk_octets = plan->chunk_octets;
     system->nodes[system->count++] = (struct explorer_node){
         .address = "view",
         .birth = roles_view_service,
         .context = &system->view_config,
+        .crashes = plan->view_service_dies,
+        .restarts = plan->view_service_dies,
     };
     add_servers(system);
     add_clients(system);
@@ -275,8 +410,10 @@ static void set_switches(const struct system *system,
                          struct explorer_search *search)
 {
     memset(search->timers_off, 0, sizeof(search->timers_off));
-    search->nodes_off = (stage->clients_off ? system->clients : 0) |
-                        ((uint32_t)stage->servers_off << 1 & system->servers);
+    search->nodes_off =
+        ((uint64_t)stage->clients_off << (1 + system->plan->servers) &
+         system->clients) |
+        (stage->servers_off << 1 & system->servers);
     for (uint32_t i = 0; i < system->count; i++) {
         unsigned off = 0;
 
@@ -321,26 +458,29 @@ void system_stage_search(struct system *system, uint32_t stage_number,
     set_switches(system, stage, search);
 }
 
-const char *system_go_to_last_stage(struct system *system,
-                                    struct explorer *explorer,
-                                    struct explorer_search *search)
+static uint32_t forgotten(const struct system_stage *stage)
+{
+    if (!stage->forget)
+        return EXPLORER_FORGET_NOTHING;
+    return stage->but > 0 ? EXPLORER_FORGET_BUT + stage->but
+                          : EXPLORER_FORGET_ALL;
+}
+
+bool system_go_to_last_stage(struct system *system, struct explorer *explorer,
+                             struct explorer_search *search,
+                             struct explorer_result *result)
 {
     uint32_t last = system->plan->stage_count - 1;
 
     for (uint32_t i = 0; i < last; i++) {
-        struct explorer_result result;
-        bool reached;
-
         system_stage_search(system, i, search);
-        result = explorer_run(explorer, search);
-        reached = result.end == EXPLORER_GOAL &&
-                  explorer_start_at(explorer, &result.path,
-                                    system->plan->stages[i + 1].forget);
-        explorer_result_release(&result);
-        if (!reached)
-            return result.sentence ? result.sentence
-                                   : explorer_end_name(result.end);
+        *result = explorer_run(explorer, search);
+        if (result->end != EXPLORER_GOAL ||
+            !explorer_start_at(explorer, &result->path,
+                               forgotten(&system->plan->stages[i + 1])))
+            return false;
+        explorer_result_release(result);
     }
     system_stage_search(system, last, search);
-    return NULL;
+    return true;
 }

@@ -20,7 +20,7 @@
 #include "sim/script.h"
 #include "viewservice/view_server.h"
 
-enum { SYSTEM_STAGES_MAX = 6, SYSTEM_RULES_MAX = 8 };
+enum { SYSTEM_STAGES_MAX = 8, SYSTEM_RULES_MAX = 12 };
 
 /* One stage; all but the last have a goal. */
 struct system_stage {
@@ -30,19 +30,22 @@ struct system_stage {
     uint32_t ops;   /* bound of op numbers */
     uint32_t rounds;
     uint32_t crashes;
-    bool clients_off;
+    uint32_t clients_off; /* these clients have no events, as bits */
     uint32_t servers_off; /* these servers have no events: bit 0 is s1 */
     bool pings_off;       /* servers do not ping by themselves */
     bool cycles_off;      /* the view service's ping cycles do not end */
     bool resends_off;     /* the primary never sends again */
     bool ticks_off;       /* clients do not repeat by themselves */
-    bool forget;          /* begin with nothing on the way */
+    bool forget;          /* begin with nothing on the way, */
+    uint32_t but;         /* … except messages of this kind */
 };
 
 struct system_plan {
     const char *name;
     const char *what;
     uint32_t servers;
+    uint32_t chunk_octets;  /* 0: so many that one chunk is enough */
+    bool view_service_dies; /* and comes back, in stages with crashes */
     const struct script_op *scripts[SCRIPT_CLIENTS_MAX]; /* NULL: no more */
     uint32_t script_counts[SCRIPT_CLIENTS_MAX];
     struct system_stage stages[SYSTEM_STAGES_MAX];
@@ -79,10 +82,12 @@ void system_init(struct system *system, const struct system_plan *plan);
 void system_stage_search(struct system *system, uint32_t stage,
                          struct explorer_search *search);
 
-/* Goes through all stages but the last, each with the search's threads. Returns
- * NULL, or what keeps a goal from being reached. */
-const char *system_go_to_last_stage(struct system *system,
-                                    struct explorer *explorer,
-                                    struct explorer_search *search);
+/* Goes through all stages but the last, each with the search's limits, and
+ * makes search that of the last. Returns false when a stage does not reach its
+ * goal: then search is that stage's and *result its end, which the caller
+ * releases. */
+bool system_go_to_last_stage(struct system *system, struct explorer *explorer,
+                             struct explorer_search *search,
+                             struct explorer_result *result);
 
 #endif

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explorer_text: paths for people and for files. A file has one event per line,
- *
- *     deliver s1 1 s2 0 a20104...   from, its life, to, meant for life, body
- *     timer view 0
- *     crash s1
- *     restart s1
- *     act client:1
- *     forget                        everything on the way is lost
- *
- * and comments, which tell what the event is and what the node does about it.
+ * explorer_text: paths for people and for files (path_file.h). A file has
+ * comments, too, which tell what each event is and what the node does about it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +10,7 @@
 
 #include "node/memory.h"
 #include "sim/explorer_state.h"
+#include "sim/path_file.h"
 
 enum { TEXT_MAX = 256, LINE_OCTETS_MAX = 65536 };
 
@@ -80,6 +73,15 @@ static void tell_message(const struct story *story, const char *what,
     arena_release(&arena);
 }
 
+/* Returns the name of a kind of message; "" for 0. */
+static const char *kind_name(uint32_t kind)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(&pbkv__body__descriptor, kind);
+
+    return field ? field->name : "";
+}
+
 static void tell_event(const struct story *story,
                        const struct explorer_event *event)
 {
@@ -102,7 +104,9 @@ static void tell_event(const struct story *story,
         fprintf(story->file, "%s begins its next operation\n", name);
         break;
     case EVENT_FORGET:
-        fprintf(story->file, "everything on the way is lost\n");
+        fprintf(story->file, "everything on the way is lost%s%s\n",
+                event_argument(event->event) > 0 ? " but " : "",
+                kind_name(event_argument(event->event)));
         break;
     }
 }
@@ -138,7 +142,10 @@ static void write_event(const struct explorer *explorer,
     case EVENT_CRASH: fprintf(file, "crash %s\n", name); break;
     case EVENT_RESTART: fprintf(file, "restart %s\n", name); break;
     case EVENT_ACT: fprintf(file, "act %s\n", name); break;
-    case EVENT_FORGET: fprintf(file, "forget\n"); break;
+    case EVENT_FORGET:
+        fprintf(file, "forget%s%s\n", argument > 0 ? " but " : "",
+                kind_name(argument));
+        break;
     }
 }
 
@@ -181,7 +188,7 @@ int explorer_save(struct explorer *explorer, const struct explorer_path *path,
     struct catch_signals *catch = catch_begin();
     struct global global = explorer->beginning;
 
-    fprintf(file, "# A path of the explorer, system %s\n", system);
+    fprintf(file, "system %s\n", system);
     write_path(explorer, &global, &explorer->prefix, true, file);
     write_path(explorer, &global, path, true, file);
     catch_end(catch);
@@ -190,108 +197,47 @@ int explorer_save(struct explorer *explorer, const struct explorer_path *path,
 
 /* ---- Files ---- */
 
-static uint32_t host_named(const struct explorer *explorer, const char *name)
+static uint32_t event_of(struct explorer *explorer,
+                         const struct path_line *line)
 {
-    uint32_t host = 0;
+    struct sent_message message = {
+        .from = (uint8_t)line->from,
+        .to = (uint8_t)line->host,
+        .from_incarnation = line->from_life,
+        .to_incarnation = line->to_life,
+        .body = line->body,
+        .length = line->length,
+    };
 
-    while (name && host < explorer->count &&
-           strcmp(explorer->nodes[host].address, name) != 0)
-        host++;
-    return name ? host : explorer->count;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Turns hexadecimal digits into octets, in place. Returns their number, or
- * -EBADMSG. */
-static long from_hex(char *text)
-{
-    size_t length = strlen(text);
-
-    if (length % 2 != 0)
-        return -EBADMSG;
-    for (size_t i = 0; i < length; i += 2) {
-        int high = hex_digit(text[i]);
-        int low = hex_digit(text[i + 1]);
-
-        if (high < 0 || low < 0)
-            return -EBADMSG;
-        text[i / 2] = (char)(16 * high + low);
+    switch (line->kind) {
+    case PATH_DELIVER:
+        return event_make(
+            EVENT_DELIVER,
+            message_number(explorer, &message, &explorer->runner.other_sink));
+    case PATH_LOSE:
+        return event_make(
+            EVENT_LOSE,
+            message_number(explorer, &message, &explorer->runner.other_sink));
+    case PATH_TIMER: return event_make(EVENT_TIMER, line->slot);
+    case PATH_CRASH: return event_make(EVENT_CRASH, 0);
+    case PATH_RESTART: return event_make(EVENT_RESTART, 0);
+    case PATH_ACT: return event_make(EVENT_ACT, 0);
+    case PATH_FORGET:
+    case PATH_NOTHING:
+    case PATH_SYSTEM: break;
     }
-    return (long)(length / 2);
+    return event_make(EVENT_FORGET, line->but);
 }
 
-/* Reads the rest of a line about a message. */
-static int load_message(struct explorer *explorer, enum event_kind kind,
-                        char **rest, struct explorer_path *path)
-{
-    uint32_t from = host_named(explorer, strtok_r(NULL, " ", rest));
-    const char *from_life = strtok_r(NULL, " ", rest);
-    uint32_t to = host_named(explorer, strtok_r(NULL, " ", rest));
-    const char *to_life = strtok_r(NULL, " ", rest);
-    char *hex = strtok_r(NULL, " ", rest);
-    struct sent_message message = {.from = (uint8_t)from, .to = (uint8_t)to};
-    Pbkv__Body *body;
-    long length;
-
-    if (from == explorer->count || to == explorer->count || !from_life ||
-        !to_life || !hex || (length = from_hex(hex)) < 0)
-        return -EBADMSG;
-    message.from_incarnation = strtoull(from_life, NULL, 10);
-    message.to_incarnation = strtoull(to_life, NULL, 10);
-    message.body = (const uint8_t *)hex;
-    message.length = (size_t)length;
-    if (message_decode(&explorer->runner.arena, message.body, message.length,
-                       &body) != 0)
-        return -EBADMSG;
-    message.what = body->kind_case;
-    path_append(path, to,
-                event_make(kind, message_number(explorer, &message,
-                                                &explorer->runner.other_sink)));
-    return 0;
-}
-
-static int load_line(struct explorer *explorer, char *line,
+static int load_line(struct explorer *explorer, char *text,
                      struct explorer_path *path)
 {
-    char *rest;
-    const char *word = strtok_r(line, " ", &rest);
-    const char *slot;
-    uint32_t host;
+    struct path_line line;
+    int result = path_line_read(text, explorer->nodes, explorer->count, &line);
 
-    if (!word || word[0] == '#')
-        return 0;
-    if (strcmp(word, "deliver") == 0)
-        return load_message(explorer, EVENT_DELIVER, &rest, path);
-    if (strcmp(word, "lose") == 0)
-        return load_message(explorer, EVENT_LOSE, &rest, path);
-    if (strcmp(word, "forget") == 0) {
-        path_append(path, 0, event_make(EVENT_FORGET, 0));
-        return 0;
-    }
-    host = host_named(explorer, strtok_r(NULL, " ", &rest));
-    if (host == explorer->count)
-        return -EBADMSG;
-    if (strcmp(word, "timer") == 0) {
-        slot = strtok_r(NULL, " ", &rest);
-        if (!slot || strtoul(slot, NULL, 10) >= TIMERS_MAX)
-            return -EBADMSG;
-        path_append(path, host,
-                    event_make(EVENT_TIMER, (uint32_t)strtoul(slot, NULL, 10)));
-    } else if (strcmp(word, "crash") == 0)
-        path_append(path, host, event_make(EVENT_CRASH, 0));
-    else if (strcmp(word, "restart") == 0)
-        path_append(path, host, event_make(EVENT_RESTART, 0));
-    else if (strcmp(word, "act") == 0)
-        path_append(path, host, event_make(EVENT_ACT, 0));
-    else
-        return -EBADMSG;
-    return 0;
+    if (result == 0 && line.kind != PATH_NOTHING && line.kind != PATH_SYSTEM)
+        path_append(path, line.host, event_of(explorer, &line));
+    return result;
 }
 
 int explorer_load(struct explorer *explorer, FILE *file,

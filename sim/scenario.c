@@ -15,6 +15,7 @@
 
 #include "node/memory.h"
 #include "node/view.h"
+#include "sim/replay.h"
 #include "sim/scenario_stage.h"
 
 enum {
@@ -852,21 +853,44 @@ static bool check_rules(struct scenario *scenario)
     return true;
 }
 
-bool scenario_play(const char *name, const char *text, char *failure,
-                   size_t size)
+/* Plays a script that is a path of the explorer. */
+static bool play_path(struct scenario *scenario, const struct system_plan *plan,
+                      const char *text)
 {
-    struct scenario *scenario = memory_new(sizeof(*scenario));
+    struct replay_result result;
+    struct system system;
+
+    system_init(&system, plan);
+    if (replay_play(&system, text, &result) < 0)
+        return fail_at(scenario, result.line, "no event of %s", plan->name);
+    return !result.sentence || fail_at(scenario, result.line, "%s: %s",
+                                       result.rule, result.sentence);
+}
+
+static bool play_lines(struct scenario *scenario, const char *text)
+{
     bool good = true;
 
-    assert(size > 0);
-    scenario->name = name;
-    scenario->failure = failure;
-    scenario->failure_size = size;
     scenario->stage = stage_new();
     while (good && (text = take_line(scenario, text)))
         good = play_line(scenario) && is_sound(scenario);
     good = good && check_rules(scenario);
     stage_free(scenario->stage);
+    return good;
+}
+
+bool scenario_play(const char *name, const char *text, char *failure,
+                   size_t size)
+{
+    struct scenario *scenario = memory_new(sizeof(*scenario));
+    const struct system_plan *plan = replay_plan(text);
+    bool good;
+
+    assert(size > 0);
+    scenario->name = name;
+    scenario->failure = failure;
+    scenario->failure_size = size;
+    good = plan ? play_path(scenario, plan, text) : play_lines(scenario, text);
     free(scenario);
     return good;
 }

@@ -60,6 +60,10 @@
  *   event forward.gap at s2     has happened; `event N …`: N times
  *   never view.uninitialised    has not happened to anybody; or `at s1`
  *   waiting c1                  what c1 has begun has not ended
+ *
+ * A script whose first statement is `system NAME` is a path that the explorer
+ * saved (sim/path_file.h). It is played event by event (sim/replay.h), and the
+ * invariants are the system's.
  */
 #ifndef SIM_SCENARIO_H
 #define SIM_SCENARIO_H

@@ -15,6 +15,7 @@
 
 #include "rpc/program.h"
 #include "sim/campaign.h"
+#include "sim/replay.h"
 
 struct arguments {
     const char *seeds;
@@ -22,6 +23,7 @@ struct arguments {
     const char *plan;
     const char *workload;
     const char *trace;
+    const char *replay;
     uint32_t seconds; /* 0: as the workload says */
     uint32_t servers;
     uint32_t jobs; /* 0: one for each core */
@@ -246,6 +248,9 @@ int main(int argc, char **argv)
         PROGRAM_TEXT_OPTION("workload", "WORK",
                             "what clients do: " WORKLOAD_NAMES " (swarm)",
                             &arguments.workload),
+        PROGRAM_TEXT_OPTION("replay", "FILE",
+                            "play a path that `explore --save` wrote",
+                            &arguments.replay),
         PROGRAM_U32_OPTION("seconds", "S",
                            "virtual time with faults (as the workload says)",
                            &arguments.seconds, 1, 100000),
@@ -275,6 +280,8 @@ int main(int argc, char **argv)
     int operand;
     int status = program_parse(&program, argc, argv, &operand);
 
+    if (status == PROGRAM_GO_ON && arguments.replay)
+        return replay_file(arguments.replay);
     if (status == PROGRAM_GO_ON)
         status = read_campaign(&program, &arguments, &campaign);
     if (status != PROGRAM_GO_ON)

@@ -508,6 +508,23 @@ static void happen(struct world *world, const struct happening *happening)
     }
 }
 
+bool world_fire(struct world *world, size_t host, unsigned slot)
+{
+    struct happening happening = {
+        .kind = HAPPENING_TIMER,
+        .to = (uint16_t)host,
+        .slot = slot,
+    };
+
+    assert(host < world->host_count && slot < TIMERS_MAX);
+    happening.life = world->hosts[host].self.incarnation;
+    happening.generation = world->hosts[host].timer_generation[slot];
+    if (happening.generation == 0)
+        return false;
+    fire_timer(world, &happening);
+    return true;
+}
+
 bool world_step(struct world *world, uint64_t limit_us)
 {
     struct happening happening;

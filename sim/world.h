@@ -190,6 +190,9 @@ typedef void (*world_call_function)(void *argument, struct node *node,
 void world_call(struct world *world, size_t host, world_call_function function,
                 void *argument);
 
+/* Has a timer of a host run out now. Returns false when it is not set. */
+bool world_fire(struct world *world, size_t host, unsigned slot);
+
 /* Delivers the next event. Returns false when there is none before limit_us;
  * the clock is then at limit_us. */
 bool world_step(struct world *world, uint64_t limit_us);

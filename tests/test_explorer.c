@@ -6,6 +6,7 @@
  * roles that are wrong on purpose: an explorer that finds nothing in them would
  * be worth nothing.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -14,12 +15,22 @@
 #include "sim/explorer_rules.h"
 #include "sim/explorer_systems.h"
 #include "sim/intern.h"
+#include "sim/replay.h"
 #include "sim/script.h"
 #include "tests/suite.h"
 
 /* ---- Toys: nodes that count what their timers do ---- */
 
-enum toy_fault { TOY_SOUND, TOY_ASSERTS, TOY_REMEMBERS, TOY_SHARES };
+enum toy_fault {
+    TOY_SOUND,
+    TOY_ASSERTS,
+    TOY_CRASHES,
+    TOY_RECURS,
+    TOY_HANGS,
+    TOY_REMEMBERS,
+    TOY_REMEMBERS_LATER, /* when the guards have looked already */
+    TOY_SHARES
+};
 
 struct toy_config {
     uint32_t limit;     /* events until it stops its timers */
@@ -68,6 +79,32 @@ static void toy_on_message(struct node *node, struct env *env,
     ck_assert(node && env && from && body);
 }
 
+/* Calls itself until there is no stack left; or nearly, for the compiler. */
+static uint32_t recur(volatile uint32_t *depth)
+{
+    volatile uint32_t here[64] = {++*depth};
+
+    return *depth == UINT32_MAX ? here[0] : recur(depth) + here[0];
+}
+
+/* Fails at the third event, as its fault says. */
+static void go_wrong(const struct toy *toy)
+{
+    volatile uint32_t word = 0;
+    volatile uint32_t *volatile nowhere = NULL;
+
+    switch (toy->config.fault) {
+    case TOY_ASSERTS: abort();
+    case TOY_CRASHES: *nowhere = 1; break;
+    case TOY_RECURS: recur(&word); break;
+    case TOY_HANGS:
+        while (word == 0)
+            continue;
+        break;
+    default: break;
+    }
+}
+
 static void toy_on_timer(struct node *node, struct env *env, unsigned slot)
 {
     struct toy *toy = (struct toy *)node;
@@ -77,8 +114,10 @@ static void toy_on_timer(struct node *node, struct env *env, unsigned slot)
     toy->fired[slot]++;
     if (toy->config.fault == TOY_REMEMBERS)
         *toy->count += ++*toy->config.hidden;
-    if (toy->config.fault == TOY_ASSERTS && *toy->count == 3)
-        abort();
+    if (toy->config.fault == TOY_REMEMBERS_LATER && *toy->config.hidden > 0)
+        *toy->count += 1;
+    if (*toy->count == 3)
+        go_wrong(toy);
     if (*toy->count < toy->config.limit)
         env_set_timer(env, slot, delay, delay);
 }
@@ -210,17 +249,45 @@ TEST(limits_are_reported_honestly)
     ck_assert_int_eq(run_toys(&config, 3, &states).end, EXPLORER_STATES);
 }
 
-TEST(a_handler_that_aborts_is_a_counterexample)
+/* The shortest way to the failing event is found, and it stays three events
+ * when it is made as short as can be. */
+static void check_failing(enum toy_fault fault, uint32_t threads,
+                          const char *sentence)
 {
-    struct toy_config config = {
-        .limit = 9, .delays = {10, 0}, .fault = TOY_ASSERTS};
-    struct explorer_search search = {.threads = 1};
-    struct explorer_result result = run_toys(&config, 2, &search);
+    struct toy_config config = {.limit = 9, .delays = {10, 0}, .fault = fault};
+    struct explorer_search search = {.threads = threads};
+    struct explorer *explorer = toys(&config, 2, false);
+    struct explorer_result result = explorer_run(explorer, &search);
 
     ck_assert_int_eq(result.end, EXPLORER_VIOLATION);
-    ck_assert(strstr(result.sentence, "aborted"));
+    ck_assert_str_eq(result.sentence, sentence);
+    explorer_minimise(explorer, &search, &result.path);
     ck_assert_uint_eq(result.path.count, 3);
     explorer_result_release(&result);
+    explorer_free(explorer);
+}
+
+TEST(a_handler_that_aborts_is_a_counterexample)
+{
+    check_failing(TOY_ASSERTS, 1,
+                  "a handler aborted: an assertion of the role failed");
+}
+
+TEST(a_handler_that_crashes_is_a_counterexample)
+{
+    check_failing(TOY_CRASHES, 1, "a handler crashed");
+    check_failing(TOY_CRASHES, 2, "a handler crashed");
+}
+
+TEST(a_handler_that_exhausts_its_stack_is_a_counterexample)
+{
+    check_failing(TOY_RECURS, 1, "a handler crashed");
+}
+
+TEST(a_handler_that_does_not_return_is_a_counterexample)
+{
+    check_failing(TOY_HANGS, 1, "a handler does not return");
+    check_failing(TOY_HANGS, 2, "a handler does not return");
 }
 
 TEST(a_role_that_remembers_outside_its_state_is_found_out)
@@ -249,6 +316,30 @@ TEST(a_clone_that_shares_with_its_original_is_found_out)
     ck_assert_int_eq(result.end, EXPLORER_VIOLATION);
     ck_assert(strstr(result.sentence, "changed the original"));
     explorer_result_release(&result);
+}
+
+/* The first search keeps what the guards found sound. When the role behaves
+ * otherwise later, the hits that are run again tell. */
+TEST(a_role_that_changes_later_is_found_out)
+{
+    uint32_t hidden = 0;
+    struct toy_config config = {.limit = 9,
+                                .delays = {10, 0},
+                                .fault = TOY_REMEMBERS_LATER,
+                                .hidden = &hidden};
+    struct explorer_search search = {.threads = 1};
+    struct explorer *explorer = toys(&config, 3, false);
+    struct explorer_result result = explorer_run(explorer, &search);
+
+    ck_assert_int_eq(result.end, EXPLORER_EXHAUSTED);
+    ck_assert_uint_eq(result.checks, result.handlers + result.states * 3 -
+                                         result.states / 10 * 3);
+    hidden = 1;
+    result = explorer_run(explorer, &search);
+    ck_assert_int_eq(result.end, EXPLORER_VIOLATION);
+    ck_assert(strstr(result.sentence, "did something else"));
+    explorer_result_release(&result);
+    explorer_free(explorer);
 }
 
 /* ---- Interning ---- */
@@ -325,7 +416,6 @@ static struct explored *explore(const char *name, uint32_t threads, bool memo,
 {
     struct explored *explored = memory_new(sizeof(*explored));
     struct system_stage *last;
-    const char *trouble;
 
     explored->plan = *system_plan_named(name);
     last = &explored->plan.stages[explored->plan.stage_count - 1];
@@ -338,9 +428,9 @@ static struct explored *explore(const char *name, uint32_t threads, bool memo,
     system_init(&explored->system, &explored->plan);
     explored->explorer =
         explorer_new(explored->system.nodes, explored->system.count, true, 64);
-    trouble = system_go_to_last_stage(&explored->system, explored->explorer,
-                                      &explored->search);
-    ck_assert_msg(!trouble, "%s", trouble);
+    ck_assert_msg(system_go_to_last_stage(&explored->system, explored->explorer,
+                                          &explored->search, &explored->result),
+                  "%s", explorer_end_name(explored->result.end));
     explored->result = explorer_run(explored->explorer, &explored->search);
     return explored;
 }
@@ -376,6 +466,44 @@ static void check_exhausted(const char *name, bool ticks, uint64_t states,
 TEST(two_servers_and_their_views_up_to_2)
 {
     check_exhausted("views2", true, 125029, 1746533, 29);
+}
+
+/* V1 to V11, with a third server */
+TEST(three_servers_and_their_views)
+{
+    check_exhausted("views3", true, 30097, 316231, 16);
+    check_exhausted("views3-on", true, 2624, 19730, 14);
+    check_exhausted("views3-crash", true, 7638, 58313, 14);
+}
+
+/* V11 */
+TEST(the_view_service_goes_on_from_its_record)
+{
+    check_exhausted("view-restart", true, 5519, 42058, 19);
+}
+
+/* T1 to T4: operations during a transfer in small chunks */
+TEST(operations_during_a_transfer)
+{
+    check_exhausted("transfer", true, 41536, 564272, 28);
+}
+
+/* P4: reads of a primary that does not know that it was replaced */
+TEST(a_deposed_primary_is_asked)
+{
+    check_exhausted("stale-read", true, 16353, 175239, 25);
+}
+
+/* P2, P3 */
+TEST(a_forward_arrives_four_views_later)
+{
+    check_exhausted("stale-forward", true, 3038, 53133, 19);
+}
+
+/* T5 */
+TEST(an_acknowledgement_of_a_transfer_arrives_two_views_later)
+{
+    check_exhausted("stale-ack", true, 47568, 408170, 29);
 }
 
 /* P1, P3, P4, P6 */
@@ -454,6 +582,18 @@ TEST(without_the_memo_the_counts_are_the_same)
     ck_assert_uint_lt(20 * with->result.handlers, with->result.transitions);
     explored_free(with);
     explored_free(without);
+}
+
+/* Each state that is left looks up the steps of each node. */
+TEST(one_use_of_the_memo_in_64_is_run_again)
+{
+    struct explored *explored = explore("two-clients", 1, true, false);
+    const struct explorer_result *result = &explored->result;
+    uint64_t uses = (result->states - result->pruned) * explored->system.count;
+
+    ck_assert_uint_ge(result->checks, result->handlers + uses / 64 / 2);
+    ck_assert_uint_le(result->checks, result->handlers + uses);
+    explored_free(explored);
 }
 
 /* ---- A server that answers before the backup has the operation (P4) ---- */
@@ -560,7 +700,6 @@ static const struct node_type eager_type = {
 static struct explored *explore_eager(uint64_t walks)
 {
     struct explored *explored = memory_new(sizeof(*explored));
-    const char *trouble;
 
     explored->plan = *system_plan_named("failover-op");
     explored->plan.stages[1].goal = NULL; /* never under way: from view 2 on */
@@ -574,9 +713,9 @@ static struct explored *explore_eager(uint64_t walks)
         explored->system.nodes[i].birth = eager_birth;
     explored->explorer =
         explorer_new(explored->system.nodes, explored->system.count, true, 64);
-    trouble = system_go_to_last_stage(&explored->system, explored->explorer,
-                                      &explored->search);
-    ck_assert_msg(!trouble, "%s", trouble);
+    ck_assert_msg(system_go_to_last_stage(&explored->system, explored->explorer,
+                                          &explored->search, &explored->result),
+                  "%s", explorer_end_name(explored->result.end));
     explored->search.walks = walks;
     explored->search.depth = walks > 0 ? 150 : 0;
     explored->search.seed = 1;
@@ -633,16 +772,82 @@ TEST(a_path_is_saved_and_gone_again)
     explored_free(explored);
 }
 
+/* Two runtimes, one file, one sentence. The roles that are not wrong go the
+ * same way without a violation. */
+TEST(a_saved_path_plays_in_the_world)
+{
+    struct explored *explored = explore_eager(0);
+    struct replay_result result;
+    struct system sound;
+    char *text = NULL;
+    size_t length = 0;
+    FILE *file = open_memstream(&text, &length);
+
+    ck_assert(file);
+    explorer_whole_path(explored->explorer, &explored->result.path);
+    explorer_minimise(explored->explorer, &explored->search,
+                      &explored->result.path);
+    explorer_save(explored->explorer, &explored->result.path, "failover-op",
+                  file);
+    fclose(file);
+    ck_assert_ptr_eq(replay_plan(text), system_plan_named("failover-op"));
+    ck_assert_int_eq(replay_play(&explored->system, text, &result), 0);
+    ck_assert_msg(result.sentence &&
+                      strcmp(result.sentence, explored->result.sentence) == 0,
+                  "%s", result.sentence);
+    ck_assert_uint_eq(result.played, explored->result.path.count);
+    ck_assert_uint_eq(result.left_out, 0);
+    system_init(&sound, system_plan_named("failover-op"));
+    ck_assert_int_eq(replay_play(&sound, text, &result), 0);
+    ck_assert_msg(!result.sentence, "%s", result.sentence);
+    ck_assert_uint_gt(result.played, 10);
+    free(text);
+    explored_free(explored);
+}
+
+TEST(a_line_that_is_no_event_is_named)
+{
+    struct replay_result result;
+    struct system system;
+
+    system_init(&system, system_plan_named("views2"));
+    ck_assert_ptr_null(replay_plan("# nothing\n\n"));
+    ck_assert_ptr_null(replay_plan("timer view 0\nsystem views2\n"));
+    ck_assert_ptr_null(replay_plan("system nonsense\n"));
+    ck_assert_int_eq(replay_play(&system,
+                                 "system views2\ntimer view 0\ntimer s9 0\n",
+                                 &result),
+                     -EBADMSG);
+    ck_assert_uint_eq(result.line, 3);
+    ck_assert_int_eq(replay_play(&system, "deliver s1 1 view 0 zz", &result),
+                     -EBADMSG);
+    ck_assert_int_eq(
+        replay_play(&system, "timer view 0\ntimer view 3\n", &result), 0);
+    ck_assert_uint_eq(result.played, 1);
+    ck_assert_uint_eq(result.left_out, 1);
+}
+
 SUITE("explorer", CASE(independent_nodes_give_the_product_of_their_states),
       CASE(a_later_timer_is_early_only_if_it_is_shorter),
       CASE(a_crash_ends_a_life_and_the_next_one_begins_anew),
       CASE(limits_are_reported_honestly),
       CASE(a_handler_that_aborts_is_a_counterexample),
+      CASE(a_handler_that_crashes_is_a_counterexample),
+      CASE(a_handler_that_exhausts_its_stack_is_a_counterexample),
+      CASE_LIMIT(a_handler_that_does_not_return_is_a_counterexample, 60),
       CASE(a_role_that_remembers_outside_its_state_is_found_out),
       CASE(a_clone_that_shares_with_its_original_is_found_out),
+      CASE(a_role_that_changes_later_is_found_out),
+      CASE_LIMIT(one_use_of_the_memo_in_64_is_run_again, 60),
       CASE(equal_octets_get_equal_numbers_and_others_do_not),
       CASE(histories_respect_real_time),
       CASE_LIMIT(two_servers_and_their_views_up_to_2, 60),
+      CASE_LIMIT(three_servers_and_their_views, 60),
+      CASE_LIMIT(the_view_service_goes_on_from_its_record, 60),
+      CASE_LIMIT(operations_during_a_transfer, 60),
+      CASE_LIMIT(a_deposed_primary_is_asked, 60),
+      CASE_LIMIT(a_forward_arrives_four_views_later, 60),
+      CASE_LIMIT(an_acknowledgement_of_a_transfer_arrives_two_views_later, 60),
       CASE_LIMIT(one_client_over_primary_and_backup, 60),
       CASE_LIMIT(two_clients_append_to_one_key, 60),
       CASE_LIMIT(failover_while_an_operation_is_under_way, 60),
@@ -653,4 +858,6 @@ SUITE("explorer", CASE(independent_nodes_give_the_product_of_their_states),
       CASE_LIMIT(without_the_memo_the_counts_are_the_same, 60),
       CASE_LIMIT(an_answer_before_the_backup_has_it_is_found, 60),
       CASE_LIMIT(a_random_path_is_made_as_short_as_can_be, 60),
-      CASE_LIMIT(a_path_is_saved_and_gone_again, 60))
+      CASE_LIMIT(a_path_is_saved_and_gone_again, 60),
+      CASE_LIMIT(a_saved_path_plays_in_the_world, 60),
+      CASE(a_line_that_is_no_event_is_named))
