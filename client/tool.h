@@ -10,11 +10,13 @@
  *     tool_load.c      load, verify; many calls in flight: tool_flight.c
  *     tool_dump.c      dump
  *     tool_history.c   history
+ *     tool_bench.c     bench; its clients: tool_bench_load.c
  *
  * The rest are parts that know nothing of stores: tool_tsv (the text form of
  * entries), tool_source (entries from a file or a directory), tool_tree (the
  * files below a directory), tool_path (keys as paths), tool_output (files that
- * appear complete), tool_json, tool_progress, tool_stop (signals).
+ * appear complete), tool_histogram and tool_measure (durations), tool_json,
+ * tool_progress, tool_stop (signals).
  *
  * Standard output is for results, standard error for everything else.
  */
@@ -136,5 +138,6 @@ int tool_load(struct tool *tool, int argc, char **argv);
 int tool_verify(struct tool *tool, int argc, char **argv);
 int tool_dump(struct tool *tool, int argc, char **argv);
 int tool_history(struct tool *tool, int argc, char **argv);
+int tool_bench(struct tool *tool, int argc, char **argv);
 
 #endif

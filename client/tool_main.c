@@ -21,7 +21,7 @@ static const struct command commands[] = {
     {"put", tool_put},       {"get", tool_get},         {"append", tool_append},
     {"view", tool_view},     {"status", tool_status},   {"load", tool_load},
     {"verify", tool_verify}, {"compare", tool_verify},  {"dump", tool_dump},
-    {"echo", tool_echo},     {"history", tool_history},
+    {"echo", tool_echo},     {"history", tool_history}, {"bench", tool_bench},
 };
 
 static const char purpose[] =
@@ -38,6 +38,7 @@ static const char purpose[] =
     "  dump                         write the whole store, as TSV or as files\n"
     "  echo [TEXT]                  send a text to a server and back\n"
     "  history                      record what concurrent clients do\n"
+    "  bench                        measure throughput and latency\n"
     "\n"
     "'pbkv COMMAND --help' tells more. Flags come before the operands. They\n"
     "may follow them once all are there: 'put KEY --quiet' stores '--quiet'.\n"
