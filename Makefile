@@ -9,6 +9,7 @@
 #   tests/test_*.c    become one test program each; so do tests/live_*.c,
 #                     which start real processes and run one after the other
 #   tests/demo.c      becomes what make demo runs
+#   tests/bench/X_main.c  become what make bench runs: bench/X
 #   tests/*.c         otherwise: help for all test programs
 #   X/*.c             otherwise: the modules
 #
@@ -75,6 +76,8 @@ PART_SOURCES := $(filter-out $(TOOL_SOURCES) $(MAIN_SOURCES),$(SOURCES))
 TEST_SOURCES := $(sort $(wildcard tests/*.c))
 SUITE_SOURCES := $(filter tests/test_%.c tests/live_%.c,$(TEST_SOURCES))
 HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) tests/demo.c,$(TEST_SOURCES))
+BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
+BENCH_MAINS   := $(filter %_main.c,$(BENCH_SOURCES))
 
 object = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -83,10 +86,12 @@ PROTO_H      := $(B)/proto/pbkv.pb-c.h
 PROTO_OBJECT := $(B)/obj/proto/pbkv.pb-c.o
 PART_OBJECTS := $(PROTO_OBJECT) $(call object,$(PART_SOURCES))
 OBJECTS      := $(PART_OBJECTS) \
-                $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES))
+                $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES) \
+                $(BENCH_SOURCES))
 ARCHIVE      := $(B)/obj/modules.a
 TOOL_MAIN    := $(call object,client/tool_main.c)
 HELP         := $(B)/obj/tests/help.a
+BENCH_PARTS  := $(B)/obj/tests/bench.a
 
 # viewservice/main.c is viewservice, clocks/tracecheck_main.c is tracecheck.
 program_of = $(if $(filter %/main.c,$(1)),$(patsubst %/main.c,%,$(1)),$\
@@ -95,6 +100,8 @@ MAIN_PROGRAMS := $(foreach m,$(MAIN_SOURCES),$(B)/$(call program_of,$(m)))
 PROGRAMS := $(MAIN_PROGRAMS) $(if $(TOOL_SOURCES),$(B)/pbkv)
 SUITES   := $(patsubst tests/%.c,$(B)/tests/%,$(SUITE_SOURCES))
 DEMO     := $(B)/tests/demo
+BENCHES  := $(patsubst tests/bench/%_main.c,$(B)/bench/%,$(BENCH_MAINS))
+UNSTAMPED := $(addprefix $(B)/bench/unstamped/,viewservice pbserver pbkv)
 SCRIPTS  := $(sort $(wildcard tests/test_*.sh))
 
 SONAME    := libpbkv.so.$(SOVERSION)
@@ -113,8 +120,9 @@ CONFIG := $(B)/config.mk
 GOALS  := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 # These goals work without it; and these install what is missing before it.
 PLAIN_GOALS  := help clean deps format uninstall
-HELPED_GOALS := deps test demo lint
-DEPS ?= build $(if $(filter lint format,$(GOALS)),lint)
+HELPED_GOALS := deps test demo bench lint
+DEPS ?= build $(if $(filter lint format,$(GOALS)),lint) \
+        $(if $(filter bench,$(GOALS)),bench)
 
 ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
 include $(CONFIG)
@@ -196,7 +204,30 @@ $(HELP): $(call object,$(HELP_SOURCES))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) \
+$(BENCH_PARTS): $(call object,$(filter-out $(BENCH_MAINS) \
+                tests/bench/unstamped.c,$(BENCH_SOURCES)))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BENCHES): $(B)/bench/%: $(B)/obj/tests/bench/%_main.o $(BENCH_PARTS) $(HELP) \
+            $(B)/obj/client/tool.a $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lm
+
+# The programs as they would be if no message were stamped: see unstamped.c.
+UNSTAMPED_CALLS := tick stamp check_stamp receive
+UNSTAMPED_LINK   = $(LINK) $(foreach c,$(UNSTAMPED_CALLS),\
+                   -Wl,--wrap=host_clock_$(c)) -o $@ $(filter %.o,$^) \
+                   $(filter %/tool.a,$^) $(ARCHIVE) $(LIBS)
+$(B)/bench/unstamped/pbkv: $(TOOL_MAIN) $(B)/obj/client/tool.a
+$(filter-out %/pbkv,$(UNSTAMPED)): $(B)/bench/unstamped/%: $(B)/obj/%/main.o
+$(UNSTAMPED): $(call object,tests/bench/unstamped.c) $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(UNSTAMPED_LINK)
+
+$(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
                    $(B)/obj/client/tool.a $(ARCHIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -250,6 +281,17 @@ test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 demo: deps all $(DEMO) ## kill servers during a load; DIR=path, INPUT=file.tsv
 	@$(IN_TREE) DIR='$(DIR)' INPUT='$(INPUT)' $(DEMO)
 
+# Measures what release builds, whatever MODE is.
+.PHONY: bench
+ifeq ($(MODE),release)
+bench: deps all $(BENCHES) $(UNSTAMPED) ## measure against Redis: CASES= QUICK=1
+	@$(IN_TREE) $(B)/bench/driver $(if $(QUICK),--quick) $(if $(FULL),--full) \
+	    --output build/bench $(CASES)
+else
+bench: deps
+	@$(MAKE) --no-print-directory MODE=release bench
+endif
+
 deps: ## find the tools and libraries; install what is missing
 	@CC='$(CC)' .ci/deps $(DEPS)
 
@@ -298,7 +340,8 @@ uninstall: ## remove exactly what install put there
 
 # ---- Keeping it clean -----------------------------------------------------
 
-OUR_C := $(sort $(foreach m,$(MODULES) tests,$(wildcard $(m)/*.[ch])))
+OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench,\
+         $(wildcard $(m)/*.[ch])))
 
 .PHONY: lint format purity
 lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts

@@ -383,7 +383,9 @@ struct process *process_start(struct cluster *cluster, const char *program,
         give_up("too many processes");
     process->cluster = cluster;
     put_text(process->name, sizeof(process->name), name);
-    snprintf(path, sizeof(path), "%s/%s", cluster->build, program);
+    snprintf(path, sizeof(path), "%s%s%s",
+             program[0] == '/' ? "" : cluster->build,
+             program[0] == '/' ? "" : "/", program);
     add_argument(process, path);
     for (int i = 0; arguments[i]; i++) {
         add_argument(process, arguments[i]);

@@ -90,8 +90,8 @@ uint32_t cluster_stretch(uint32_t ms);
 /* ---- Processes ---------------------------------------------------------- */
 
 /*
- * Adds a process and starts it. The program is the name of one in PBKV_BUILD;
- * the arguments, up to a NULL, come after it and are copied. The address in
+ * Adds a process and starts it. The program is the name of one in PBKV_BUILD
+ * or, beginning with a slash, its path; the arguments, up to a NULL, come after it and are copied. The address in
  * "--listen ADDR" and "--advertise ADDR" become listen and address. Does not
  * wait for anything.
  */
