@@ -10,8 +10,7 @@ enum { LINE_END = 2 /* octets of CR LF */ };
 
 bool answers_kind_of(const char *name, enum answers_kind *kind)
 {
-    static const char *const names[] = {"redis-set", "redis-sets", "redis-get",
-                                        "echo"};
+    static const char *const names[] = {"redis-set", "redis-get", "echo"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(names[i], name) == 0) {

@@ -15,15 +15,14 @@
 #include <stdint.h>
 
 enum answers_kind {
-    ANSWERS_WAITS,        /* each ":1" ends an operation, "+OK" none */
-    ANSWERS_SHARED_WAITS, /* each ":1" ends all that it was sent for */
-    ANSWERS_VALUES,       /* each "$" ends an operation */
-    ANSWERS_OCTETS        /* each so many octets end an operation */
+    ANSWERS_WAITS,  /* each ":1" ends all that it was sent for; "+OK" none */
+    ANSWERS_VALUES, /* each "$" ends an operation */
+    ANSWERS_OCTETS  /* each so many octets end an operation */
 };
 
 struct answers {
     enum answers_kind kind;
-    uint64_t ended; /* operations, since the user set it to 0 */
+    uint64_t ended; /* such ends, since the user set it to 0 */
 
     /* Where the stream is. */
     char first;     /* octet of the line; 0: at the start of one */

@@ -36,7 +36,6 @@ struct series {
     uint32_t connections;
     uint32_t outstanding;
     bool reads;
-    bool waits_each;
     bool full_only;           /* left out unless a full run is asked for */
     uint32_t ping_ms;         /* of a failover */
     unsigned server;          /* whose memory: 0 primary, 1 backup */

@@ -46,8 +46,7 @@ static bool measure_load(struct driver *driver, const struct series *series,
                         .outstanding = series->outstanding,
                         .value_size = VALUE_SIZE,
                         .seconds = driver->seconds,
-                        .reads = series->reads,
-                        .waits_each = series->waits_each};
+                        .reads = series->reads};
     const struct contender *contender =
         contenders_get(driver->special.contenders, series->kind, keys);
 

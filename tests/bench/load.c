@@ -77,9 +77,7 @@ static void add_other(struct words *words, const struct contender *contender,
     const char *kind = "echo";
 
     if (contender->kind == REDIS)
-        kind = load->reads        ? "redis-get"
-               : load->waits_each ? "redis-set"
-                                  : "redis-sets";
+        kind = load->reads ? "redis-get" : "redis-set";
     add_word(words, "--kind");
     add_word(words, kind);
     add_number(words, "--port", contender->port);

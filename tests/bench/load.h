@@ -21,8 +21,6 @@ struct load {
     uint32_t seconds; /* when count is 0 */
     uint32_t count;   /* operations */
     bool reads;       /* otherwise it writes */
-    bool waits_each;  /* Redis: every SET has a WAIT of its own; otherwise those
-                         that are under way on a connection share one */
     bool fills;       /* before: every key once */
 };
 

@@ -6,8 +6,13 @@
  * send the four calls of host_clock that happen for every message to these
  * (ld --wrap). Such programs understand each other only. Their log lines show
  * that it worked: the Lamport time in them stays 0.
+ *
+ * A runtime may look at a frame's first entry once its stamp was checked, so
+ * the check gives it one that says nothing.
  */
 #include "clocks/host_clock.h"
+
+#include <stdint.h>
 
 void __wrap_host_clock_tick(struct host_clock *clock);
 void __wrap_host_clock_stamp(const struct host_clock *clock, Pbkv__Frame *frame,
@@ -31,7 +36,10 @@ void __wrap_host_clock_stamp(const struct host_clock *clock, Pbkv__Frame *frame,
 
 int __wrap_host_clock_check_stamp(const Pbkv__Frame *frame)
 {
-    (void)frame;
+    static Pbkv__ClockEntry nothing;
+    static Pbkv__ClockEntry *entries[1] = {&nothing};
+
+    ((Pbkv__Frame *)(uintptr_t)frame)->vector = entries;
     return 0;
 }
 
