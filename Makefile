@@ -231,7 +231,7 @@ $(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
                    $(B)/obj/client/tool.a $(ARCHIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS) -lm
 
 # Sanitizers leave their own symbols open in a shared library.
 DEFS := $(if $(filter asan tsan,$(MODE)),,-Wl,-z,defs)
