@@ -21,7 +21,7 @@ static const char head[] =
     "font-variant-numeric:tabular-nums}\n"
     "td:first-child,th:first-child{text-align:left}\n"
     "th{background:#f3f5f7}\n"
-    ".range{color:#666;font-size:85%}\n"
+    ".range{color:#666;font-size:80%;display:block;white-space:nowrap}\n"
     ".met{color:#1c6b33;font-weight:bold}\n"
     ".missed{color:#a31515;font-weight:bold}\n"
     "svg{font:12px sans-serif;margin-right:1em}\n"
@@ -73,13 +73,16 @@ static void write_text_cell(FILE *file, const char *text)
 /* Writes a median with its extremes: of a summary that is a field of object. */
 static void write_summary_cell(FILE *file, const json_t *summary)
 {
+    double min = number_at(summary, "min"), max = number_at(summary, "max");
+
     fputs("<td>", file);
-    if (number_at(summary, "max") != 0) {
+    if (max != 0)
         write_number(file, number_at(summary, "median"));
+    if (min != max) {
         fputs(" <span class='range'>", file);
-        write_number(file, number_at(summary, "min"));
+        write_number(file, min);
         fputs(" to ", file);
-        write_number(file, number_at(summary, "max"));
+        write_number(file, max);
         fputs("</span>", file);
     }
     fputs("</td>", file);
