@@ -18,7 +18,7 @@
 
 enum { SERIES_MAX = 16, COMPARISONS_MAX = 6, NO_REFERENCE = -1 };
 
-enum metric { THROUGHPUT, P50, LONGEST, FIGURE, METRICS };
+enum metric { THROUGHPUT, P50, LONGEST, CPU, FIGURE, METRICS };
 
 struct special;
 struct series;

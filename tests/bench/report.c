@@ -105,6 +105,21 @@ static void write_verdict(FILE *file, const json_t *comparison)
                        : "not measured");
 }
 
+static void write_pairs_cell(FILE *file, const json_t *comparison)
+{
+    const json_t *value;
+    size_t i;
+
+    fputs("<td>", file);
+    json_array_foreach(json_object_get(comparison, "values"), i, value)
+    {
+        if (i > 0)
+            fputs("&ensp;", file);
+        write_number(file, json_number_value(value));
+    }
+    fputs("</td>", file);
+}
+
 static void write_comparison(FILE *file, const char *name,
                              const json_t *comparison)
 {
@@ -114,6 +129,7 @@ static void write_comparison(FILE *file, const char *name,
     write_text_cell(file, text_at(comparison, "what"));
     write_summary_cell(file, comparison);
     write_verdict(file, comparison);
+    write_pairs_cell(file, comparison);
     fputs("</tr>\n", file);
 }
 
@@ -144,8 +160,8 @@ static void write_comparisons(FILE *file, const json_t *one)
 
     if (json_array_size(comparisons) == 0)
         return;
-    fputs("<table><tr><th>pair by pair</th><th>median, min to max</th>"
-          "<th>target</th><th></th></tr>\n",
+    fputs("<table><tr><th>what</th><th>median, min to max</th>"
+          "<th>target</th><th></th><th>pair by pair</th></tr>\n",
           file);
     json_array_foreach(comparisons, c, comparison)
         write_comparison(file, NULL, comparison);

@@ -26,8 +26,8 @@ static const struct {
 
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
 
-static const char *const metric_names[METRICS] = {"throughput", "p50_us",
-                                                  "max_us", "figure"};
+static const char *const metric_names[METRICS] = {
+    "throughput", "p50_us", "max_us", "server_us + loader_us", "figure"};
 
 static double field_of(const struct outcome *outcome, size_t field)
 {
@@ -214,6 +214,21 @@ static void print_series(const struct case_results *results, size_t s)
     putchar('\n');
 }
 
+/* Prints every pair, in the order of the turns. */
+static void print_pairs(const struct case_results *results,
+                        const struct comparison *comparison, int digits)
+{
+    double values[TURNS_MAX], references[TURNS_MAX];
+    size_t count = compare_turns(results, comparison, values, references);
+
+    for (size_t t = 0; t < count && count > 1; t++)
+        if (references[t] > 0)
+            printf("%s%.*f", t == 0 ? "  [" : " ", digits,
+                   values[t] / references[t]);
+    if (count > 1)
+        putchar(']');
+}
+
 static void print_comparison(const struct case_results *results,
                              const struct comparison *comparison)
 {
@@ -236,6 +251,7 @@ static void print_comparison(const struct case_results *results,
                summary_meets(&summary, comparison->bound, comparison->target)
                    ? "met"
                    : "MISSED");
+    print_pairs(results, comparison, digits);
     putchar('\n');
 }
 
