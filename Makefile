@@ -158,7 +158,7 @@ programs: $(PROGRAMS)
 	@:
 libraries: $(LIBRARIES)
 	@:
-suites: $(SUITES) $(DEMO)
+suites: $(SUITES) $(DEMO) $(BENCHES) $(UNSTAMPED)
 	@:
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto $(CONFIG)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `pbkv bench` with a real store: it does what it says, no more and no less,
- * and what it counts is what the servers count. How fast anything is, no test
- * asserts.
+ * and what it counts is what the servers count. And the contenders of the
+ * benchmark that are our own start and can be measured. How fast anything is,
+ * no test asserts.
  */
 #include <jansson.h>
 #include <stdarg.h>
 #include <sys/wait.h>
 
+#include "tests/bench/contender.h"
+#include "tests/bench/load.h"
 #include "tests/cluster.h"
 #include "tests/suite.h"
 
@@ -27,12 +30,18 @@ static struct store store_new(void)
     return store;
 }
 
+static const char *build_folder(void)
+{
+    const char *build = getenv("PBKV_BUILD");
+
+    return build ? build : "build/debug";
+}
+
 /* Runs `pbkv bench` with flags and stores its exit status. Returns what it
  * writes as JSON, which the caller releases; NULL when it is none. */
 static json_t *__attribute__((format(printf, 3, 4)))
 bench(const struct store *store, int *status, const char *format, ...)
 {
-    const char *build = getenv("PBKV_BUILD");
     char flags[COMMAND_SIZE / 4], command[COMMAND_SIZE];
     va_list arguments;
     json_t *result;
@@ -43,8 +52,7 @@ bench(const struct store *store, int *status, const char *format, ...)
     va_end(arguments);
     snprintf(command, sizeof(command),
              "exec '%s/pbkv' bench --json --quiet --view '%s' %s",
-             build ? build : "build/debug",
-             cluster_view_address(store->cluster), flags);
+             build_folder(), cluster_view_address(store->cluster), flags);
     pipe = popen(command, "r");
     ck_assert_ptr_nonnull(pipe);
     result = json_loadf(pipe, 0, NULL);
@@ -189,6 +197,41 @@ TEST(seconds_and_count_exclude_each_other)
     cluster_free(store.cluster);
 }
 
+/* Starts a contender with 100 keys and lets its loader do 300 operations. */
+static void measure(enum contender_kind kind)
+{
+    struct contenders *contenders = contenders_new(build_folder());
+    const struct contender *contender = contenders_get(contenders, kind, 100);
+    struct load load = {.connections = 3,
+                        .outstanding = 4,
+                        .value_size = VALUE_SIZE,
+                        .count = 300};
+    struct outcome outcome;
+
+    ck_assert_ptr_nonnull(contender);
+    ck_assert(
+        load_run(contenders_build(contenders), contender, &load, &outcome));
+    ck_assert_double_gt(outcome.throughput, 0);
+    ck_assert_double_gt(outcome.p50_us, 0);
+    ck_assert_double_le(outcome.p50_us, outcome.max_us);
+    ck_assert_ptr_nonnull(outcome.quantiles);
+    outcome_release(&outcome);
+    contenders_free(contenders);
+}
+
+/* contenders_get looks for Lamport time 0 in the log: the linker has put the
+ * calls in the place of those that stamp. */
+TEST(programs_without_stamps_serve_each_other)
+{
+    measure(UNSTAMPED);
+}
+
+TEST(echoes_answer_over_one_hop_and_two)
+{
+    measure(CEILING);
+    measure(FLOOR);
+}
+
 SUITE("bench with a store",
       CASE_LIMIT(so_many_writes_are_counted_and_done, LIMIT_S),
       CASE_LIMIT(filling_writes_every_key_once_and_reads_find_them, LIMIT_S),
@@ -196,4 +239,6 @@ SUITE("bench with a store",
       CASE_LIMIT(latencies_are_in_order_and_fit_the_time, LIMIT_S),
       CASE_LIMIT(a_store_that_does_not_answer_is_said_to_be_unavailable,
                  LIMIT_S),
-      CASE_LIMIT(seconds_and_count_exclude_each_other, LIMIT_S))
+      CASE_LIMIT(seconds_and_count_exclude_each_other, LIMIT_S),
+      CASE_LIMIT(programs_without_stamps_serve_each_other, LIMIT_S),
+      CASE_LIMIT(echoes_answer_over_one_hop_and_two, LIMIT_S))
