@@ -7,7 +7,6 @@
  * first), and when none is left the slot rests. The stage is over when all
  * slots rest. A slot whose operation could not even start rests too.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

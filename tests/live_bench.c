@@ -67,29 +67,22 @@ static double number(const json_t *result, const char *name)
     return json_number_value(json_object_get(result, name));
 }
 
-static uint64_t applied(const struct store *store)
+/* What the primary has. */
+struct state {
+    uint64_t applied; /* operations */
+    uint64_t keys;
+};
+
+static struct state state_of(const struct store *store)
 {
     struct pbkv_inspection *inspection =
         cluster_inspect(store->cluster, store->servers[0]);
-    uint64_t count;
+    struct state state;
 
     ck_assert_ptr_nonnull(inspection);
-    count = inspection->applied;
+    state = (struct state){inspection->applied, inspection->keys};
     pbkv_inspection_free(inspection);
-    return count;
-}
-
-/* Returns the keys that the primary has. */
-static uint64_t keys(const struct store *store)
-{
-    struct pbkv_inspection *inspection =
-        cluster_inspect(store->cluster, store->servers[0]);
-    uint64_t count;
-
-    ck_assert_ptr_nonnull(inspection);
-    count = inspection->keys;
-    pbkv_inspection_free(inspection);
-    return count;
+    return state;
 }
 
 /* Opening a session is an operation of the primary's order as well, so the
@@ -97,7 +90,7 @@ static uint64_t keys(const struct store *store)
 TEST(so_many_writes_are_counted_and_done)
 {
     struct store store = store_new();
-    uint64_t before = applied(&store), done;
+    uint64_t before = state_of(&store).applied, done;
     int status;
     json_t *result = bench(&store, &status,
                            "--clients 3 --outstanding 2 --count 1000 "
@@ -108,10 +101,10 @@ TEST(so_many_writes_are_counted_and_done)
     ck_assert_double_eq(number(result, "failed"), 0);
     ck_assert_double_eq(number(result, "clients"), 3);
     ck_assert_double_eq(number(result, "outstanding"), 2);
-    done = applied(&store) - before;
+    done = state_of(&store).applied - before;
     ck_assert_uint_ge(done, 1000);
     ck_assert_uint_le(done, 1000 + 3 * 2);
-    ck_assert_uint_le(keys(&store), 50);
+    ck_assert_uint_le(state_of(&store).keys, 50);
     json_decref(result);
     cluster_free(store.cluster);
 }
@@ -127,7 +120,7 @@ TEST(filling_writes_every_key_once_and_reads_find_them)
     ck_assert_int_eq(status, 0);
     ck_assert_double_eq(number(result, "operations"), 500);
     ck_assert_double_eq(number(result, "missing"), 0);
-    ck_assert_uint_eq(keys(&store), 777);
+    ck_assert_uint_eq(state_of(&store).keys, 777);
     json_decref(result);
     cluster_free(store.cluster);
 }
@@ -135,7 +128,7 @@ TEST(filling_writes_every_key_once_and_reads_find_them)
 TEST(reads_of_keys_never_written_are_answers_too)
 {
     struct store store = store_new();
-    uint64_t before = applied(&store);
+    uint64_t before = state_of(&store).applied;
     int status;
     json_t *result =
         bench(&store, &status, "--clients 2 --count 100 --read-share 100");
@@ -143,7 +136,7 @@ TEST(reads_of_keys_never_written_are_answers_too)
     ck_assert_int_eq(status, 0);
     ck_assert_double_eq(number(result, "operations"), 100);
     ck_assert_double_eq(number(result, "missing"), 100);
-    ck_assert_uint_eq(applied(&store), before);
+    ck_assert_uint_eq(state_of(&store).applied, before);
     json_decref(result);
     cluster_free(store.cluster);
 }

@@ -6,7 +6,6 @@
  */
 #include "tests/bench/contender.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,23 +208,11 @@ static bool start(struct contender *contender)
     return false;
 }
 
-/* Writes every key once. */
+/* Writes every key once, where there are keys. */
 static bool fill(struct contenders *contenders, struct contender *contender)
 {
-    struct load load = {.connections = 8,
-                        .outstanding = 32,
-                        .value_size = VALUE_SIZE,
-                        .count = 1,
-                        .fills = true,
-                        .seconds = 0};
-    struct outcome outcome = {0};
-    bool filled;
-
-    if (contender->kind == FLOOR || contender->kind == CEILING)
-        return true;
-    filled = load_run(contenders->build, contender, &load, &outcome);
-    outcome_release(&outcome);
-    return filled;
+    return contender->kind == FLOOR || contender->kind == CEILING ||
+           load_fill(contenders->build, contender, VALUE_SIZE);
 }
 
 /* Starts a new contender from the folder that has its programs. */

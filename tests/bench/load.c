@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,8 @@ enum {
     WORD_SIZE = 24,
     PATIENCE_S = 600,
     RESULT_SIZE = 65536,
+    FILL_CONNECTIONS = 8,
+    FILL_OUTSTANDING = 32,
 };
 
 /* The command line of a loader. */
@@ -242,4 +243,19 @@ bool load_run(const char *build, const struct contender *contender,
 
     return load_start(build, contender, load, &loading) &&
            load_finish(&loading, outcome);
+}
+
+bool load_fill(const char *build, const struct contender *contender,
+               uint32_t value_size)
+{
+    struct load load = {.connections = FILL_CONNECTIONS,
+                        .outstanding = FILL_OUTSTANDING,
+                        .value_size = value_size,
+                        .count = 1,
+                        .fills = true};
+    struct outcome outcome = {0};
+    bool filled = load_run(build, contender, &load, &outcome);
+
+    outcome_release(&outcome);
+    return filled;
 }

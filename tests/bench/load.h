@@ -63,4 +63,9 @@ bool load_finish(struct loading *loading, struct outcome *outcome);
 bool load_run(const char *build, const struct contender *contender,
               const struct load *load, struct outcome *outcome);
 
+/* Writes every key of a contender once, with values of so many octets. Returns
+ * false, after a message, when that fails. */
+bool load_fill(const char *build, const struct contender *contender,
+               uint32_t value_size);
+
 #endif

@@ -8,7 +8,6 @@
  */
 #include "tests/bench/special.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,21 +74,6 @@ static double transfer_ms(const struct process *primary)
     return ended < began ? ended - began + 86400000.0 : ended - began;
 }
 
-static bool fill_alone(struct special *special, struct contender *contender)
-{
-    struct load load = {.connections = 8,
-                        .outstanding = 32,
-                        .value_size = TRANSFER_VALUE,
-                        .count = 1,
-                        .fills = true};
-    struct outcome outcome = {0};
-    bool filled = load_run(contenders_build(special->contenders), contender,
-                           &load, &outcome);
-
-    outcome_release(&outcome);
-    return filled;
-}
-
 /* Adds the backup while clients are at work. */
 static bool transfer_under_load(struct special *special,
                                 const struct series *series,
@@ -132,7 +116,8 @@ bool measure_transfer(struct special *special, const struct series *series,
 
     contender.cluster = cluster_new(&options);
     measured = store_form(contender.cluster, contender.servers, false) &&
-               fill_alone(special, &contender) &&
+               load_fill(contenders_build(special->contenders), &contender,
+                         TRANSFER_VALUE) &&
                transfer_under_load(special, series, &contender, outcome);
     cluster_free(contender.cluster);
     return measured;

@@ -8,7 +8,6 @@
  * primary. It kills at a random moment of the ping cycle, because how long a
  * failover takes depends on it.
  */
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,20 +50,10 @@ void special_release(struct special *special)
 static bool form(struct special *special, struct failover *failover)
 {
     struct contender *contender = &failover->contender;
-    struct load load = {.connections = 8,
-                        .outstanding = 32,
-                        .value_size = VALUE_SIZE,
-                        .count = 1,
-                        .fills = true};
-    struct outcome outcome = {0};
-    bool filled;
 
-    if (!store_form(contender->cluster, contender->servers, true))
-        return false;
-    filled = load_run(contenders_build(special->contenders), contender, &load,
-                      &outcome);
-    outcome_release(&outcome);
-    return filled;
+    return store_form(contender->cluster, contender->servers, true) &&
+           load_fill(contenders_build(special->contenders), contender,
+                     VALUE_SIZE);
 }
 
 /* Returns the store of a series, made if need be, or NULL. */
