@@ -6,7 +6,6 @@
 #define _GNU_SOURCE // wait4, pipe2
 #include "tests/bench/load.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
