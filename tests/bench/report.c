@@ -14,12 +14,12 @@
 static const char head[] =
     "<!doctype html>\n<html lang='en'><meta charset='utf-8'>\n"
     "<title>pbkv: benchmark</title>\n<style>\n"
-    "body{font:15px/1.45 sans-serif;max-width:1180px;margin:2em auto;"
+    "body{font:15px/1.45 sans-serif;max-width:1280px;margin:2em auto;"
     "padding:0 1em;color:#1b1b1b}\n"
     "table{border-collapse:collapse;margin:.6em 0 1em}\n"
     "td,th{border-bottom:1px solid #ddd;padding:.25em .7em;text-align:right;"
     "font-variant-numeric:tabular-nums}\n"
-    "td:first-child,th:first-child{text-align:left}\n"
+    "td:first-child,th:first-child,.name{text-align:left}\n"
     "th{background:#f3f5f7}\n"
     ".range{color:#666;font-size:80%;display:block;white-space:nowrap}\n"
     ".met{color:#1c6b33;font-weight:bold}\n"
@@ -65,7 +65,7 @@ static void write_number(FILE *file, double number)
 
 static void write_text_cell(FILE *file, const char *text)
 {
-    fputs("<td>", file);
+    fputs("<td class='name'>", file);
     report_write_text(file, text);
     fputs("</td>", file);
 }
@@ -139,8 +139,9 @@ static void write_targets(FILE *file, const json_t *cases)
     const json_t *one, *comparison;
     size_t i, c;
 
-    fputs("<h2>Targets</h2>\n<table><tr><th>case</th><th>what</th>"
-          "<th>median, min to max</th><th>target</th><th></th></tr>\n",
+    fputs("<h2>Targets</h2>\n<table><tr><th>case</th><th class='name'>what</th>"
+          "<th>median, min to max</th><th>target</th><th></th><th>pair by "
+          "pair</th></tr>\n",
           file);
     json_array_foreach(cases, i, one)
     {
