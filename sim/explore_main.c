@@ -40,6 +40,9 @@ struct options {
     uint32_t rounds;
     uint32_t crashes;
     uint32_t recheck;
+    const char *network;
+    uint32_t losses;
+    uint32_t queue;
     bool no_memo;
     bool no_guards;
     bool calibrate;
@@ -56,6 +59,7 @@ static const struct options defaults = {
     .rounds = NOT_GIVEN,
     .crashes = NOT_GIVEN,
     .recheck = 64,
+    .network = "set",
 };
 
 /* ---- What a run says ---- */
@@ -166,6 +170,35 @@ static struct system_plan bounded_plan(const struct options *options,
     return bounded;
 }
 
+/* Returns whether the name is one of a network. */
+static bool find_network(const char *name, enum explorer_network *network)
+{
+    static const char *const names[] = {[EXPLORER_SET] = "set",
+                                        [EXPLORER_BAG] = "bag",
+                                        [EXPLORER_FIFO] = "fifo"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *network = (enum explorer_network)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns a new explorer over the network that was chosen. */
+static struct explorer *explorer_for(const struct options *options,
+                                     const struct system *system)
+{
+    struct explorer *explorer = explorer_new(
+        system->nodes, system->count, !options->no_guards, options->recheck);
+    enum explorer_network network = EXPLORER_SET;
+
+    if (find_network(options->network, &network) && network != EXPLORER_SET)
+        explorer_set_network(explorer, network);
+    return explorer;
+}
+
 static struct explorer_search search_of(const struct options *options)
 {
     return (struct explorer_search){
@@ -175,6 +208,8 @@ static struct explorer_search search_of(const struct options *options)
         .seconds = options->seconds,
         .threads = options->threads,
         .no_memo = options->no_memo,
+        .loss_budget = options->losses,
+        .queue = options->queue,
         .seed = options->seed,
     };
 }
@@ -206,8 +241,7 @@ static int explore(const struct options *options,
     int status = 0;
 
     system_init(&system, &bounded);
-    explorer = explorer_new(system.nodes, system.count, !options->no_guards,
-                            options->recheck);
+    explorer = explorer_for(options, &system);
     printf("%s: %s\n", plan->name, plan->what);
     if (!search_stages(options, &system, explorer, &search, &result)) {
         printf("  on the way to the last stage:\n");
@@ -240,7 +274,7 @@ static int replay(const struct options *options, const struct system_plan *plan,
 
     system_init(&system, plan);
     system_stage_search(&system, 0, &search);
-    explorer = explorer_new(system.nodes, system.count, false, 0);
+    explorer = explorer_for(options, &system);
     if (explorer_load(explorer, file, &path, &line) < 0)
         fprintf(stderr, "explore: %s:%" PRIu32 ": not an event of %s\n",
                 options->replay, line, plan->name);
@@ -292,7 +326,7 @@ static void list_systems(void)
         printf("%-18s %s\n", plans[i].name, plans[i].what);
 }
 
-enum { OPTIONS_MAX = 20 };
+enum { OPTIONS_MAX = 24 };
 
 /* Fills in the table of flags and returns how many there are. */
 static size_t list_options(struct options *to,
@@ -318,6 +352,15 @@ static size_t list_options(struct options *to,
                            &to->rounds, 0, 0),
         PROGRAM_U32_OPTION("crashes", "N", "crashes in the last stage",
                            &to->crashes, 0, EXPLORER_CRASHES_MAX),
+        PROGRAM_TEXT_OPTION("network", "NAME",
+                            "set: all may be lost, late, doubled; bag: each "
+                            "comes once; fifo: in order (set)",
+                            &to->network),
+        PROGRAM_U32_OPTION("losses", "N", "messages lost in a bag or fifo (0)",
+                           &to->losses, 0, UINT8_MAX),
+        PROGRAM_U32_OPTION("queue", "N",
+                           "messages that wait for a node; 0: any (0)",
+                           &to->queue, 0, 0),
         PROGRAM_U32_OPTION("walks", "N", "random walks, not all schedules",
                            &to->walks, 0, 0),
         PROGRAM_U32_OPTION("seed", "N", "of the walks (1)", &to->seed, 0, 0),
@@ -370,6 +413,24 @@ static int explore_all(const struct program *program,
     return status;
 }
 
+/* Returns PROGRAM_GO_ON, or the exit status after a mistake. */
+static int check_options(const struct program *program,
+                         const struct options *options)
+{
+    enum explorer_network network;
+
+    if (!find_network(options->network, &network))
+        return program_refuse(program,
+                              "--network: '%s' is not set, bag or fifo",
+                              options->network);
+    if (network == EXPLORER_SET && options->losses > 0)
+        return program_refuse(program, "--losses: in a set, everything may be "
+                                       "lost; choose a bag or fifo");
+    if (options->walks > 0 && options->no_memo)
+        return program_refuse(program, "--walks needs the memo");
+    return PROGRAM_GO_ON;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = defaults;
@@ -387,6 +448,8 @@ int main(int argc, char **argv)
 
     program.option_count = list_options(&options, table);
     status = program_parse(&program, argc, argv, &operand);
+    if (status == PROGRAM_GO_ON)
+        status = check_options(&program, &options);
     if (status != PROGRAM_GO_ON)
         return status;
     if (options.list) {
