@@ -91,9 +91,9 @@ uint32_t cluster_stretch(uint32_t ms);
 
 /*
  * Adds a process and starts it. The program is the name of one in PBKV_BUILD
- * or, beginning with a slash, its path; the arguments, up to a NULL, come after it and are copied. The address in
- * "--listen ADDR" and "--advertise ADDR" become listen and address. Does not
- * wait for anything.
+ * or, beginning with a slash, its path; the arguments, up to a NULL, come after
+ * it and are copied. The address in "--listen ADDR" and "--advertise ADDR"
+ * become listen and address. Does not wait for anything.
  */
 struct process *process_start(struct cluster *cluster, const char *program,
                               const char *name, const char *const *arguments);
