@@ -11,6 +11,9 @@
 #   tests/demo.c      becomes what make demo runs
 #   tests/bench/X_main.c  become what make bench runs: bench/X
 #   tests/*.c         otherwise: help for all test programs
+#   tests/labs/labN.c become one program each, the suite of lab N; the other
+#                     files there are help for them
+#   tests/labs/solutions/NAME/*.c take the place of the kv server in lab 2B
 #   X/*.c             otherwise: the modules
 #
 # The modules go into one private archive, from which each program takes what it
@@ -79,6 +82,14 @@ HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) tests/demo.c,$(TEST_SOURCES))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
 BENCH_MAINS   := $(filter %_main.c,$(BENCH_SOURCES))
 
+# The labs, by their files, and other solutions of lab 2B, by their folders.
+LAB_FILES := $(sort $(wildcard tests/labs/*.c))
+LABS      := $(filter lab0 lab1a lab1b lab2a lab2b lab2c,\
+             $(basename $(notdir $(LAB_FILES))))
+LAB_HELP_SOURCES := $(filter-out $(LABS:%=tests/labs/%.c),$(LAB_FILES))
+SOLUTIONS := $(notdir $(wildcard tests/labs/solutions/*))
+SOLUTION_SOURCES := $(sort $(wildcard tests/labs/solutions/*/*.c))
+
 object = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 PROTO_C      := $(B)/proto/pbkv.pb-c.c
@@ -87,7 +98,7 @@ PROTO_OBJECT := $(B)/obj/proto/pbkv.pb-c.o
 PART_OBJECTS := $(PROTO_OBJECT) $(call object,$(PART_SOURCES))
 OBJECTS      := $(PART_OBJECTS) \
                 $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES) \
-                $(BENCH_SOURCES))
+                $(BENCH_SOURCES) $(LAB_FILES) $(SOLUTION_SOURCES))
 ARCHIVE      := $(B)/obj/modules.a
 TOOL_MAIN    := $(call object,client/tool_main.c)
 HELP         := $(B)/obj/tests/help.a
@@ -233,6 +244,41 @@ $(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS) -lm
 
+LAB_PROGRAMS := $(LABS:%=$(B)/labs/%)
+LAB_HELP     := $(B)/obj/tests/labs/help.a
+
+$(LAB_HELP): $(call object,$(LAB_HELP_SOURCES))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(LAB_PROGRAMS): $(B)/labs/%: $(B)/obj/tests/labs/%.o $(LAB_HELP) $(HELP) \
+                 $(B)/obj/client/tool.a $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS)
+
+# Another solution comes before the archive, which then gives nothing that it
+# has. Live tests find its pbserver beside the other programs.
+define solution_rule
+$(B)/labs/$(1)/lab2b: $(B)/obj/tests/labs/lab2b.o $(LAB_HELP) \
+    $(call object,$(filter tests/labs/solutions/$(1)/%,$(SOLUTION_SOURCES))) \
+    $(HELP) $(B)/obj/client/tool.a $(ARCHIVE)
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(LINK) -o $$@ $$^ $$(TEST_LIBS) $$(LIBS)
+
+$(B)/labs/$(1)/pbserver: $(B)/obj/pbserver/main.o \
+    $(call object,$(filter tests/labs/solutions/$(1)/%,$(SOLUTION_SOURCES))) \
+    $(ARCHIVE) | programs
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(LINK) -o $$@ $$(filter-out programs,$$^) $$(LIBS)
+	@ln -sf ../../viewservice ../../pbkv ../../tracecheck $$(@D)
+endef
+$(foreach s,$(SOLUTIONS),$(eval $(call solution_rule,$(s))))
+SOLUTION_PROGRAMS := $(foreach s,$(SOLUTIONS),$(B)/labs/$(s)/lab2b \
+                     $(B)/labs/$(s)/pbserver)
+
 # Sanitizers leave their own symbols open in a shared library.
 DEFS := $(if $(filter asan tsan,$(MODE)),,-Wl,-z,defs)
 $(B)/$(SHARED): $(LIBRARY_OBJECTS) $(ARCHIVE) $(CONFIG)
@@ -277,6 +323,21 @@ endif
 .PHONY: test demo deps
 test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 	@$(IN_TREE) tests/run.sh $(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))
+
+# ---- Labs -----------------------------------------------------------------
+
+# make lab2b TEST=3|name SEED=1 REPEAT=100 JOBS=2 KIND=unit|simulated|searched|
+# live|unreliable TRACE=1 DEBUG=1 RACE=helgrind|drd|tsan MEMCHECK=1 LIST=1,
+# TAP= JUNIT= GRADESCOPE= CSV= files; SOLUTION= one of tests/labs/solutions.
+.PHONY: labs $(LABS)
+labs: all $(LAB_PROGRAMS) $(SOLUTION_PROGRAMS) ## build the suites of the labs
+	@:
+$(LABS): deps programs ## run the suite of a lab: TEST= SEED= REPEAT= JOBS=
+	@$(IN_TREE) B='$(B)' TEST='$(TEST)' SEED='$(SEED)' REPEAT='$(REPEAT)' \
+	    JOBS='$(JOBS)' KIND='$(KIND)' TRACE='$(TRACE)' DEBUG='$(DEBUG)' \
+	    RACE='$(RACE)' MEMCHECK='$(MEMCHECK)' LIST='$(LIST)' TAP='$(TAP)' \
+	    JUNIT='$(JUNIT)' GRADESCOPE='$(GRADESCOPE)' CSV='$(CSV)' \
+	    SOLUTION='$(SOLUTION)' tests/labs/run.sh $@
 
 demo: deps all $(DEMO) ## kill servers during a load; DIR=path, INPUT=file.tsv
 	@$(IN_TREE) DIR='$(DIR)' INPUT='$(INPUT)' $(DEMO)

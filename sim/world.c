@@ -79,6 +79,8 @@ struct world {
     world_victim victim;
     world_late late;
     void *govern_context;
+    world_arrival arrival;
+    void *arrival_context;
     struct named_count names[EVENT_NAMES_MAX];
     size_t name_count;
 };
@@ -445,6 +447,21 @@ static bool arrives(struct world *world, const struct happening *happening)
                        happening->from_life, happening->to);
 }
 
+static void tell_arrival(struct world *world, const struct happening *happening,
+                         bool delivered)
+{
+    struct world_message message = {
+        .from = happening->from,
+        .from_life = happening->from_life,
+        .to = happening->to,
+        .to_life = happening->life,
+        .body = happening->body,
+    };
+
+    if (world->arrival)
+        world->arrival(world->arrival_context, &message, delivered);
+}
+
 static void deliver_message(struct world *world,
                             const struct happening *happening)
 {
@@ -455,8 +472,10 @@ static void deliver_message(struct world *world,
 
     if (!arrives(world, happening)) {
         world->counts.dropped++;
+        tell_arrival(world, happening, false);
         return;
     }
+    tell_arrival(world, happening, true);
     from.incarnation = happening->from_life;
     result = message_decode(&world->arena, happening->body->data,
                             happening->body->length, &body);
@@ -625,6 +644,12 @@ void world_govern(struct world *world, world_alarm alarm, world_victim victim,
     world->alarm = alarm;
     world->victim = victim;
     world->govern_context = context;
+}
+
+void world_watch(struct world *world, world_arrival arrival, void *context)
+{
+    world->arrival = arrival;
+    world->arrival_context = context;
 }
 
 uint64_t world_now(const struct world *world)

@@ -68,6 +68,12 @@ struct world_message {
 typedef bool (*world_filter)(void *context,
                              const struct world_message *message);
 
+/* A message that comes in; delivered: its host is up and gets it next. Its kind
+ * is left open. */
+typedef void (*world_arrival)(void *context,
+                              const struct world_message *message,
+                              bool delivered);
+
 /* A named event of a host. */
 typedef void (*world_listener)(void *context, size_t host, const char *name);
 
@@ -135,6 +141,9 @@ void world_govern(struct world *world, world_alarm alarm, world_victim victim,
 
 /* Wakes a host's owner after a delay; a paused host's, when it goes on. */
 void world_wake(struct world *world, size_t host, uint64_t delay_us);
+
+/* Sets who is told of messages that come in. May be NULL. */
+void world_watch(struct world *world, world_arrival arrival, void *context);
 
 /* Puts a message on the network, past the filter. It is neither lost nor
  * doubled by chance, and takes the plan's time. Takes a reference of its own.

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * results: what became of a lab's tests, in the forms that other programs read:
+ * TAP 13, JUnit's XML, Gradescope's results.json, and CSV. One function writes
+ * each form; they share the escaping of text.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tests/labs/lab.h"
+
+struct output {
+    FILE *file;
+    const struct lab_suite *suite;
+    const struct lab_result *results;
+};
+
+/* Octets outside printable ASCII could make a file that nobody reads. */
+static bool is_plain(char c)
+{
+    return c == '\n' || (c >= ' ' && c <= '~');
+}
+
+static void write_json_text(FILE *file, const char *text)
+{
+    fputc('"', file);
+    for (; *text; text++) {
+        if (*text == '\n')
+            fputs("\\n", file);
+        else if (*text == '"' || *text == '\\')
+            fprintf(file, "\\%c", *text);
+        else
+            fputc(is_plain(*text) ? *text : '?', file);
+    }
+    fputc('"', file);
+}
+
+static void write_xml_text(FILE *file, const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '<': fputs("&lt;", file); break;
+        case '>': fputs("&gt;", file); break;
+        case '&': fputs("&amp;", file); break;
+        case '"': fputs("&quot;", file); break;
+        default: fputc(is_plain(*text) ? *text : '?', file);
+        }
+    }
+}
+
+static void write_lines(FILE *file, const char *before, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+
+        fprintf(file, "%s%.*s\n", before, (int)length, text);
+        text += length + (text[length] != '\0');
+    }
+}
+
+static const char *report_of(const struct lab_result *result)
+{
+    return result->report ? result->report : "";
+}
+
+static size_t count_run(const struct output *output, bool failed_only)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < output->suite->count; i++) {
+        enum lab_end end = output->results[i].end;
+
+        count += end != LAB_NOT_RUN && !(failed_only && end == LAB_PASSED);
+    }
+    return count;
+}
+
+static void write_tap(const struct output *output)
+{
+    size_t number = 0;
+
+    fprintf(output->file, "TAP version 13\n1..%zu\n", count_run(output, false));
+    for (size_t i = 0; i < output->suite->count; i++) {
+        const struct lab_result *result = &output->results[i];
+
+        if (result->end == LAB_NOT_RUN)
+            continue;
+        fprintf(output->file, "%s %zu - %s\n",
+                result->end == LAB_PASSED ? "ok" : "not ok", ++number,
+                output->suite->tests[i].name);
+        write_lines(output->file, "# ", report_of(result));
+    }
+}
+
+static void write_junit(const struct output *output)
+{
+    fprintf(output->file,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<testsuite name=\"lab%s\" tests=\"%zu\" failures=\"%zu\">\n",
+            output->suite->id, count_run(output, false),
+            count_run(output, true));
+    for (size_t i = 0; i < output->suite->count; i++) {
+        const struct lab_test *test = &output->suite->tests[i];
+        const struct lab_result *result = &output->results[i];
+
+        if (result->end == LAB_NOT_RUN)
+            continue;
+        fprintf(output->file,
+                "  <testcase classname=\"lab%s.%s\" name=\"%s\" "
+                "time=\"%.3f\">",
+                output->suite->id, lab_kind_name(test->kind), test->name,
+                result->seconds);
+        if (result->end != LAB_PASSED) {
+            fprintf(output->file, "<failure type=\"%s\">",
+                    lab_end_name(result->end));
+            write_xml_text(output->file, report_of(result));
+            fprintf(output->file, "</failure>");
+        }
+        fprintf(output->file, "</testcase>\n");
+    }
+    fprintf(output->file, "</testsuite>\n");
+}
+
+static void write_gradescope(const struct output *output)
+{
+    const char *comma = "";
+    double seconds = 0;
+
+    fprintf(output->file, "{\"tests\": [");
+    for (size_t i = 0; i < output->suite->count; i++) {
+        const struct lab_test *test = &output->suite->tests[i];
+        const struct lab_result *result = &output->results[i];
+
+        if (result->end == LAB_NOT_RUN)
+            continue;
+        seconds += result->seconds;
+        fprintf(output->file,
+                "%s\n  {\"name\": \"%s\", \"number\": \"%zu\", "
+                "\"score\": %u, \"max_score\": %u, \"status\": \"%s\", "
+                "\"tags\": [\"%s\"], \"output\": ",
+                comma, test->name, i + 1,
+                result->end == LAB_PASSED ? test->points : 0, test->points,
+                result->end == LAB_PASSED ? "passed" : "failed",
+                lab_kind_name(test->kind));
+        write_json_text(output->file, report_of(result));
+        fprintf(output->file, "}");
+        comma = ",";
+    }
+    fprintf(output->file, "\n], \"execution_time\": %.1f}\n", seconds);
+}
+
+static void write_csv(const struct output *output)
+{
+    fprintf(output->file, "lab,number,test,kind,rule,points,of,result,runs,"
+                          "failures,seconds,seed\n");
+    for (size_t i = 0; i < output->suite->count; i++) {
+        const struct lab_test *test = &output->suite->tests[i];
+        const struct lab_result *result = &output->results[i];
+
+        if (result->end == LAB_NOT_RUN)
+            continue;
+        fprintf(output->file,
+                "%s,%zu,%s,%s,%s,%u,%u,%s,%u,%u,%.3f,%" PRIu64 "\n",
+                output->suite->id, i + 1, test->name, lab_kind_name(test->kind),
+                test->rule, result->end == LAB_PASSED ? test->points : 0,
+                test->points, lab_end_name(result->end), result->runs,
+                result->failures, result->seconds, result->seed);
+    }
+}
+
+bool lab_write_results(const struct lab_suite *suite,
+                       const struct lab_result *results, const char *form,
+                       const char *path)
+{
+    struct output output = {fopen(path, "w"), suite, results};
+    bool failed;
+
+    if (!output.file) {
+        perror(path);
+        return false;
+    }
+    if (strcmp(form, "tap") == 0)
+        write_tap(&output);
+    else if (strcmp(form, "junit") == 0)
+        write_junit(&output);
+    else if (strcmp(form, "gradescope") == 0)
+        write_gradescope(&output);
+    else
+        write_csv(&output);
+    failed = ferror(output.file) != 0;
+    return fclose(output.file) == 0 && !failed;
+}
