@@ -902,6 +902,12 @@ struct store *store_new(struct lab *lab, const struct store_config *config)
     return store;
 }
 
+void store_end_trace(struct store *store)
+{
+    trace_close(store->trace);
+    store->trace = NULL;
+}
+
 void store_free(struct store *store)
 {
     store->lab->reporter = NULL;

@@ -87,6 +87,10 @@ void store_free(struct store *store);
 /* Returns an actor's name with its life, such as "s1" and "s1/2". */
 const char *store_name(struct store *store, int actor);
 
+/* Closes the trace, which is then complete: "trace.jsonl" in the lab's folder.
+ */
+void store_end_trace(struct store *store);
+
 /* ---- What happens -------------------------------------------------------- */
 
 void store_start(struct store *store, int server);
