@@ -417,6 +417,42 @@ static void view_stays_when_both_silent(struct lab *lab)
     bench_end(&bench);
 }
 
+/* s2 stops just before s1 is counted dead: its last ping is no sign that it is
+ * there now. */
+static void silent_one_after_the_other(struct lab *lab)
+{
+    struct bench bench = bench_new(lab);
+
+    bench_pair(&bench, true);
+    bench_cycles(&bench, 1);
+    bench.pings[S1] = SILENT;
+    bench_cycles(&bench, DEAD_PINGS - 1);
+    bench.pings[S2] = SILENT;
+    bench_cycles(&bench, 2 * LONG_DEAD);
+    expect_view(&bench, 2, S1, S2,
+                "the primary and then the backup fell silent, so nobody pings");
+    bench.pings[S1] = 2;
+    bench_cycles(&bench, 2);
+    expect_view(&bench, 3, S1, NOBODY, "then the primary returned");
+    bench_end(&bench);
+}
+
+static void silent_for_a_while(struct lab *lab)
+{
+    struct bench bench = bench_new(lab);
+
+    bench_pair(&bench, true);
+    bench.pings[S3] = 0;
+    bench_cycles(&bench, 1);
+    bench.pings[S2] = SILENT;
+    bench_cycles(&bench, 2);
+    bench.pings[S3] = SILENT;
+    bench_cycles(&bench, LONG_DEAD);
+    expect_view(&bench, 3, S1, NOBODY,
+                "the backup died, and s3 had missed more than one cycle");
+    bench_end(&bench);
+}
+
 static void returning_backup_goes_on(struct lab *lab)
 {
     struct bench bench = bench_new(lab);
@@ -812,10 +848,14 @@ static const struct lab_test tests[] = {
      replaced_primary_returns_as_idle, 3, LAB_UNIT, 5, "V5"},
     {"a_silent_idle_server_is_not_chosen", silent_idle_is_not_chosen, 3,
      LAB_UNIT, 5, "V7"},
+    {"an_idle_server_that_missed_some_cycles_is_not_chosen", silent_for_a_while,
+     2, LAB_UNIT, 5, "V7"},
     {"nothing_changes_while_everybody_pings", steady_state, 2, LAB_UNIT, 5,
      "V7"},
     {"the_view_stays_when_both_servers_with_the_state_are_silent",
      view_stays_when_both_silent, 4, LAB_UNIT, 5, "V9"},
+    {"the_view_stays_when_one_after_the_other_falls_silent",
+     silent_one_after_the_other, 3, LAB_UNIT, 5, "V9"},
     {"a_backup_that_returns_alone_goes_on", returning_backup_goes_on, 3,
      LAB_UNIT, 5, "V9"},
     {"a_primary_that_returns_alone_goes_on", returning_primary_goes_on, 3,

@@ -35,6 +35,7 @@ void lab2b_update_awaits_backup(struct lab *lab);
 void lab2b_update_awaits_acknowledgement(struct lab *lab);
 void lab2b_read_awaits_backup(struct lab *lab);
 void lab2b_read_of_uncommitted(struct lab *lab);
+void lab2b_read_overtakes_update(struct lab *lab);
 void lab2b_lost_forwards(struct lab *lab);
 void lab2b_doubled_forwards(struct lab *lab);
 void lab2b_late_forwards(struct lab *lab);
@@ -50,6 +51,8 @@ void lab2b_too_large(struct lab *lab);
 void lab2b_old_primary_before_writes(struct lab *lab);
 void lab2b_old_primary_after_writes(struct lab *lab);
 void lab2b_deposed_by_refusal(struct lab *lab);
+void lab2b_deposed_refuses(struct lab *lab);
+void lab2b_forward_of_old_primary(struct lab *lab);
 void lab2b_stale_confirmation(struct lab *lab);
 
 /* ---- lab2b_transfer.c -----------------------------------------------------
@@ -70,6 +73,7 @@ void lab2b_not_acknowledged_early(struct lab *lab);
 void lab2b_not_acknowledged_unchecked(struct lab *lab);
 void lab2b_part_is_not_installed(struct lab *lab);
 void lab2b_clients_in_transfer(struct lab *lab);
+void lab2b_state_is_checked(struct lab *lab);
 void lab2b_lost_chunks(struct lab *lab);
 void lab2b_doubled_chunks(struct lab *lab);
 void lab2b_late_chunks(struct lab *lab);
@@ -91,6 +95,7 @@ void lab2b_storm_crashes_and_loss(struct lab *lab);
 void lab2b_storm_loss(struct lab *lab);
 void lab2b_storm_partitions(struct lab *lab);
 void lab2b_storm_view_service(struct lab *lab);
+void lab2b_storm_transfers(struct lab *lab);
 void lab2b_storm_sessions(struct lab *lab);
 void lab2b_stamps(struct lab *lab);
 

@@ -315,6 +315,28 @@ void lab2b_read_of_uncommitted(struct lab *lab)
     store_free(store);
 }
 
+/* The append's forward is lost, the read's is not. */
+void lab2b_read_overtakes_update(struct lab *lab)
+{
+    struct store *store = lab2b_pair(lab, 2);
+
+    store_put(store, C1, "a", "1");
+    store_put(store, C2, "b", "1");
+    store_rule(store, RULE_DROP, FORWARD, S1, S2, 1);
+    store_begin(store, C1, APPEND, "a", "2", 300);
+    store_run(store, 5);
+    store_begin(store, C2, GET, "a", NULL, SOON_MS);
+    store_run(store, 15);
+    store_crash(store, S1);
+    store_end(store, C1);
+    store_end(store, C2);
+    store_settles(store, S2, NOBODY);
+    store_begin(store, C2, GET, "a", NULL, SOON_MS);
+    store_end(store, C2);
+    store_judge(store);
+    store_free(store);
+}
+
 void lab2b_lost_forwards(struct lab *lab)
 {
     struct store *store = lab2b_pair(lab, 1);
@@ -528,7 +550,6 @@ void lab2b_repeat(struct store *store, struct lab *lab, size_t mark,
                   Pbkv__Body__KindCase kind, int client, int server)
 {
     const struct store_line *line = NULL;
-    struct world_message message;
 
     for (size_t i = mark; i-- > 0 && !line;) {
         line = store_line_at(store, i);
@@ -538,7 +559,6 @@ void lab2b_repeat(struct store *store, struct lab *lab, size_t mark,
     }
     LAB_EXPECT(lab, line, "%s has sent no %s", store_name(store, client),
                message_name(kind));
-    (void)message;
     store_send(store, client, server, store_body(store, line));
 }
 
@@ -660,6 +680,59 @@ void lab2b_deposed_by_refusal(struct lab *lab)
                "s2 knows view 3 and refuses the forwards of s1, and s1 answers "
                "clients all the same");
     store_expect(store, C2, "a", "12");
+    store_judge(store);
+    store_free(store);
+}
+
+/* P5: from the refusal on, clients are sent away at once. */
+void lab2b_deposed_refuses(struct lab *lab)
+{
+    struct store *store = with_hand(lab, 2);
+    const Pbkv__Reply *reply;
+
+    store_settles(store, S1, S2);
+    store_put(store, C1, "a", "1");
+    store_cut(store, S1, VS);
+    store_cut(store, VS, S1);
+    store_settles(store, S2, NOBODY);
+    hand_get(store, S1, "a", 1);
+    LAB_EXPECT(
+        lab,
+        store_count(store, 0, LINE_RECEIVE, PBKV__BODY__KIND_REFUSAL, S2, S1) >
+            0,
+        "s2 is primary of view 3 and did not refuse what s1 sent in view "
+        "2 (P2)");
+    reply = hand_get(store, S1, "a", 2);
+    LAB_EXPECT(lab, reply && reply->status == PBKV__STATUS__WRONG_SERVER,
+               "s1 was refused by its backup, which knows view 3, and leaves "
+               "the next client without an answer");
+    store_free(store);
+}
+
+/* A forward of view 2 comes to s2 when it is backup of view 5. */
+void lab2b_forward_of_old_primary(struct lab *lab)
+{
+    struct store *store = lab2b_trio(lab, 2);
+
+    store_put(store, C1, "a", "1");
+    store_put(store, C2, "b", "1");
+    store_rule(store, RULE_HOLD, FORWARD, S1, S2, 1);
+    store_begin(store, C1, APPEND, "a", "2", 40);
+    store_end(store, C1);
+    store_crash(store, S1);
+    store_settles(store, S2, S3);
+    store_isolate(store, S2);
+    store_settles(store, S3, NOBODY);
+    store_heal(store);
+    store_settles(store, S3, S2);
+    store_release(store);
+    store_run(store, SHORT_MS);
+    lab2b_expect_same(store, lab, S3, S2);
+    store_crash(store, S3);
+    store_settles(store, S2, NOBODY);
+    store_expect(store, C2, "b", "1");
+    store_begin(store, C2, GET, "a", NULL, SOON_MS);
+    store_end(store, C2);
     store_judge(store);
     store_free(store);
 }

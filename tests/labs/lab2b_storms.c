@@ -19,8 +19,10 @@ static const struct world_plan lossy = {.drop = 60,
 static const struct world_plan quick = {.delay_min_us = 100,
                                         .delay_max_us = 3000};
 
-static struct store *trio_of(struct lab *lab, const struct world_plan *network,
-                             unsigned clients)
+enum { ROUNDS = 6, SEEDS = 1000 };
+
+static struct store_config trio(const struct world_plan *network,
+                                unsigned clients)
 {
     struct store_config config = store_config();
 
@@ -28,16 +30,30 @@ static struct store *trio_of(struct lab *lab, const struct world_plan *network,
     config.clients = clients;
     config.network = *network;
     config.server.chunk_octets = 256; /* many chunks */
-    return store_new(lab, &config);
+    config.server.log_octets = 4096;
+    return config;
+}
+
+/* Some storms, each with a seed of its own that follows from the test's. */
+static void storms(struct lab *lab, struct store_config *config,
+                   const struct storm *plan)
+{
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        struct store *store;
+
+        config->seed = lab->seed * SEEDS + i;
+        store = store_new(lab, config);
+        store_storm(store, plan);
+        store_free(store);
+    }
 }
 
 static void storm(struct lab *lab, const struct world_plan *network,
                   const struct storm *plan)
 {
-    struct store *store = trio_of(lab, network, 4);
+    struct store_config config = trio(network, 4);
 
-    store_storm(store, plan);
-    store_free(store);
+    storms(lab, &config, plan);
 }
 
 void lab2b_storm_crashes(struct lab *lab)
@@ -89,21 +105,26 @@ void lab2b_storm_view_service(struct lab *lab)
     storm(lab, &lossy, &plan);
 }
 
+/* Much state, and servers that never stay for long. */
+void lab2b_storm_transfers(struct lab *lab)
+{
+    static const struct storm plan = {
+        .ms = 8000, .keys = 20, .crash = 150, .restart = 600, .heal = 100};
+    struct store_config config = trio(&lossy, 6);
+
+    config.server.chunk_octets = 100;
+    storms(lab, &config, &plan);
+}
+
 /* Fewer sessions than clients: outcomes become unknown, but never doubled. */
 void lab2b_storm_sessions(struct lab *lab)
 {
     static const struct storm plan = {
         .ms = 6000, .keys = 1, .crash = 40, .restart = 300};
-    struct store_config config = store_config();
-    struct store *store;
+    struct store_config config = trio(&lossy, 5);
 
-    config.servers = 3;
-    config.clients = 5;
-    config.network = lossy;
     config.server.limits.sessions = 3;
-    store = store_new(lab, &config);
-    store_storm(store, &plan);
-    store_free(store);
+    storms(lab, &config, &plan);
 }
 
 /* ---- Stamps ---------------------------------------------------------------
@@ -137,7 +158,8 @@ void lab2b_stamps(struct lab *lab)
 {
     static const struct storm plan = {
         .ms = 2000, .keys = 2, .crash = 50, .restart = 300};
-    struct store *store = trio_of(lab, &lossy, 2);
+    struct store_config config = trio(&lossy, 2);
+    struct store *store = store_new(lab, &config);
     char path[600];
     const char *paths[] = {path};
 

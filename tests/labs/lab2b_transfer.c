@@ -29,6 +29,7 @@ static struct store *alone(struct lab *lab, unsigned clients)
 
     config.servers = 1;
     config.clients = clients;
+    config.server.chunk_octets = 100; /* many chunks */
     store = store_new(lab, &config);
     store_settles(store, S1, NOBODY);
     return store;
@@ -371,6 +372,7 @@ void lab2b_clients_in_transfer(struct lab *lab)
         char text[2] = {(char)('a' + i), '\0'};
 
         store_append(store, C1, "during", text);
+        store_append(store, C2, "key59", text);
         strcat(expected, text);
     }
     store_settles(store, S1, S2);
@@ -379,7 +381,25 @@ void lab2b_clients_in_transfer(struct lab *lab)
     store_settles(store, S2, NOBODY);
     store_expect(store, C1, "during", expected);
     expect_filled(store, 3);
+    store_begin(store, C1, GET, "key59", NULL, SOON_MS);
+    store_end(store, C1);
     store_judge(store);
+    store_free(store);
+}
+
+/* The last chunk says what the whole state is; here it says something else. */
+void lab2b_state_is_checked(struct lab *lab)
+{
+    struct store *store = alone(lab, 1);
+
+    fill(store, 10);
+    store_rule(store, RULE_SPOIL, CHUNK, S1, S2, ALWAYS);
+    store_start(store, S2);
+    store_run(store, SHORT_MS);
+    LAB_EXPECT(lab, store_view(store)->number == 2, "s2 is not backup");
+    LAB_EXPECT(lab, pinged(store, S1) < 2,
+               "s2 installed a state whose digest is not that of the last "
+               "chunk, and s1 acknowledged view 2");
     store_free(store);
 }
 
@@ -473,11 +493,12 @@ void lab2b_chunks_of_old_view(struct lab *lab)
     store_settles(store, S1, NOBODY);
     store_put(store, C1, "key0", "newer");
     store_heal(store);
-    store_rule(store, RULE_DROP, CHUNK_ACK, S2, S1, ALWAYS);
+    store_rule(store, RULE_HOLD, CHUNK, S1, S2, ALWAYS);
     store_run(store, 4 * PING_MS);
-    repeat_chunks(store, lab, end);
-    store_run(store, SHORT_MS);
     store_pass(store);
+    repeat_chunks(store, lab, end);
+    store_run(store, 10);
+    store_release(store);
     store_settles(store, S1, S2);
     lab2b_expect_same(store, lab, S1, S2);
     store_crash(store, S1);

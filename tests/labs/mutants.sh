@@ -25,7 +25,7 @@ labs_of() {
     case $(sed -n 's|^+++ b/||p' "$1" | head -n 1) in
     node/echo*) echo lab0 ;;
     clocks/*) echo lab1a ;;
-    client/* | pbserver/sessions.c | pbserver/requests.c) echo lab1b lab2b ;;
+    client/* | pbserver/sessions.c | pbserver/requests.c | pbserver/state.c) echo lab1b lab2b ;;
     viewservice/*) echo lab2a ;;
     *) echo lab2b ;;
     esac

@@ -505,6 +505,22 @@ static const struct rule *meet_rule(struct store *store,
     return NULL;
 }
 
+/* Makes the digest of a last Chunk a wrong one. */
+static void spoil(struct store *store, struct flight *flight)
+{
+    Pbkv__Body *body;
+    int result = message_decode(&store->judge_arena, flight->body->data,
+                                flight->body->length, &body);
+
+    assert(result == 0);
+    (void)result;
+    if (body->kind_case != PBKV__BODY__KIND_CHUNK || !body->chunk->last)
+        return;
+    body->chunk->digest.data[0] ^= 1;
+    bytes_release(flight->body);
+    flight->body = message_encode(body);
+}
+
 static void obey(struct store *store, struct flight *flight,
                  enum rule_action action)
 {
@@ -512,6 +528,10 @@ static void obey(struct store *store, struct flight *flight,
 
     switch (action) {
     case RULE_DROP: lose(store, flight); break;
+    case RULE_SPOIL:
+        spoil(store, flight);
+        post(store, flight, 1);
+        break;
     case RULE_DOUBLE: post(store, flight, 2); break;
     case RULE_HOLD: flight->held = ++store->holds; break;
     case RULE_CRASH_BEFORE:
@@ -735,7 +755,7 @@ static void use_plan(struct store *store, const struct world_plan *plan)
     if (store->world)
         world_set_plan(store->world, &carried);
     else
-        store->world = world_new(store->lab->seed, &carried);
+        store->world = world_new(store->config.seed, &carried);
 }
 
 void store_network(struct store *store, const struct world_plan *plan)
@@ -881,7 +901,8 @@ struct store *store_new(struct lab *lab, const struct store_config *config)
 
     store->lab = lab;
     store->config = *config;
-    store->random = lab->seed * UINT64_C(0x9e3779b97f4a7c15);
+    store->config.seed = config->seed ? config->seed : lab->seed;
+    store->random = store->config.seed * UINT64_C(0x9e3779b97f4a7c15);
     store->view_config =
         (struct view_server_config){PING_MS, config->dead_pings};
     arena_init_trusted(&store->arena);

@@ -50,6 +50,7 @@ enum {
 };
 
 struct store_config {
+    uint64_t seed;    /* 0: the test's */
     unsigned servers; /* that are started at once */
     unsigned clients;
     uint32_t by_hand;            /* actors, as bits */
@@ -110,6 +111,7 @@ enum rule_action {
     RULE_DROP,
     RULE_DOUBLE,
     RULE_HOLD,         /* until store_release */
+    RULE_SPOIL,        /* a last Chunk arrives with a wrong digest */
     RULE_CRASH_BEFORE, /* it is not sent: its sender dies */
     RULE_CRASH_AFTER,  /* it is the last thing its sender does */
 };
