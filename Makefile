@@ -86,7 +86,8 @@ BENCH_MAINS   := $(filter %_main.c,$(BENCH_SOURCES))
 LAB_FILES := $(sort $(wildcard tests/labs/*.c))
 LABS      := $(filter lab0 lab1a lab1b lab2a lab2b lab2c,\
              $(basename $(notdir $(LAB_FILES))))
-LAB_HELP_SOURCES := $(filter-out $(LABS:%=tests/labs/%.c),$(LAB_FILES))
+LAB_HELP_SOURCES := $(filter-out $(LABS:%=tests/labs/%.c) \
+                    %_main.c,$(LAB_FILES))
 SOLUTIONS := $(notdir $(wildcard tests/labs/solutions/*))
 SOLUTION_SOURCES := $(sort $(wildcard tests/labs/solutions/*/*.c))
 
@@ -246,16 +247,38 @@ $(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
 
 LAB_PROGRAMS := $(LABS:%=$(B)/labs/%)
 LAB_HELP     := $(B)/obj/tests/labs/help.a
+MICROSCOPE   := $(if $(wildcard tests/labs/microscope_main.c),\
+                $(B)/labs/microscope)
+PLANTED      := $(B)/obj/tests/labs/planted.o
 
 $(LAB_HELP): $(call object,$(LAB_HELP_SOURCES))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# Lab 2C looks at a kv server with a planted bug, made from a sound one.
+$(B)/planted/replica.c: tests/labs/solutions/stopwait/replica.c \
+                        tests/labs/planted/late_confirmation.patch
+	@mkdir -p $(@D)
+	$(Q)patch -s -o $@ $^
+
+$(PLANTED): $(B)/planted/replica.c $(CONFIG)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -c -o $@ $<
+
+$(MICROSCOPE): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o $(PLANTED) \
+               $(LAB_HELP) $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/labs/lab2c: $(PLANTED)
+
 $(LAB_PROGRAMS): $(B)/labs/%: $(B)/obj/tests/labs/%.o $(LAB_HELP) $(HELP) \
                  $(B)/obj/client/tool.a $(ARCHIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TEST_LIBS) $(LIBS)
 
 # Another solution comes before the archive, which then gives nothing that it
 # has. Live tests find its pbserver beside the other programs.
@@ -330,7 +353,7 @@ test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 # live|unreliable TRACE=1 DEBUG=1 RACE=helgrind|drd|tsan MEMCHECK=1 LIST=1,
 # TAP= JUNIT= GRADESCOPE= CSV= files; SOLUTION= one of tests/labs/solutions.
 .PHONY: labs $(LABS)
-labs: all $(LAB_PROGRAMS) $(SOLUTION_PROGRAMS) ## build the suites of the labs
+labs: all $(LAB_PROGRAMS) $(MICROSCOPE) $(SOLUTION_PROGRAMS) ## build the suites of the labs
 	@:
 $(LABS): deps programs ## run the suite of a lab: TEST= SEED= REPEAT= JOBS=
 	@$(IN_TREE) B='$(B)' TEST='$(TEST)' SEED='$(SEED)' REPEAT='$(REPEAT)' \
