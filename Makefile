@@ -424,8 +424,8 @@ uninstall: ## remove exactly what install put there
 
 # ---- Keeping it clean -----------------------------------------------------
 
-OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench,\
-         $(wildcard $(m)/*.[ch])))
+OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench tests/labs \
+         tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
 
 .PHONY: lint format purity
 lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts
@@ -466,6 +466,10 @@ lincheck: $(B)/lincheck ## judge a recorded history: HISTORY=file
 MUTANTS_NEED := $(B)/sim $(B)/explore $(B)/tests/test_scenarios
 mutants: $(MUTANTS_NEED) ## break the roles: is it noticed?
 	@$(IN_TREE) tests/mutants.sh
+
+.PHONY: lab-mutants
+lab-mutants: labs ## make students' mistakes: do the labs' suites judge them?
+	@$(IN_TREE) tests/labs/mutants.sh
 
 .PHONY: check-build clean help
 check-build: all suites ## check that a second make does nothing, and the like
