@@ -353,7 +353,8 @@ test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 # live|unreliable TRACE=1 DEBUG=1 RACE=helgrind|drd|tsan MEMCHECK=1 LIST=1,
 # TAP= JUNIT= GRADESCOPE= CSV= files; SOLUTION= one of tests/labs/solutions.
 .PHONY: labs $(LABS)
-labs: all $(LAB_PROGRAMS) $(MICROSCOPE) $(SOLUTION_PROGRAMS) ## build the suites of the labs
+LAB_ALL := $(LAB_PROGRAMS) $(MICROSCOPE) $(SOLUTION_PROGRAMS)
+labs: all $(LAB_ALL) ## build the suites of the labs
 	@:
 $(LABS): deps programs ## run the suite of a lab: TEST= SEED= REPEAT= JOBS=
 	@$(IN_TREE) B='$(B)' TEST='$(TEST)' SEED='$(SEED)' REPEAT='$(REPEAT)' \
@@ -463,9 +464,10 @@ lincheck: $(B)/lincheck ## judge a recorded history: HISTORY=file
 	@$(B)/lincheck $(HISTORY)
 
 .PHONY: mutants
-MUTANTS_NEED := $(B)/sim $(B)/explore $(B)/tests/test_scenarios
+MUTANTS_NEED := $(B)/sim $(B)/explore $(B)/tests/test_scenarios $(LAB_ALL)
 mutants: $(MUTANTS_NEED) ## break the roles: is it noticed?
 	@$(IN_TREE) tests/mutants.sh
+	@$(IN_TREE) tests/labs/mutants.sh
 
 .PHONY: lab-mutants
 lab-mutants: labs ## make students' mistakes: do the labs' suites judge them?

@@ -73,8 +73,9 @@ static void vector_ticks(struct lab *lab)
     vclock_init(&clock, "p1");
     LAB_EXPECT(lab, vclock_time(&clock, "p1") == 0,
                "a new clock does not begin at 0");
-    LAB_EXPECT(lab, vclock_tick(&clock) == 1 && vclock_tick(&clock) == 2,
-               "ticks do not count 1, 2");
+    for (uint64_t i = 1; i <= 2; i++)
+        LAB_EXPECT(lab, vclock_tick(&clock) == i,
+                   "tick %" PRIu64 " does not return its number", i);
     LAB_EXPECT(
         lab, vclock_time(&clock, "p1") == 2 && vclock_time(&clock, "p2") == 0,
         "after two ticks of p1 the clock shows p1=%" PRIu64 " p2=%" PRIu64,

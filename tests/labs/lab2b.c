@@ -85,6 +85,8 @@ static const struct lab_test tests[] = {
      LAB_UNIT, 5, "T2"},
     {"what_clients_do_during_a_transfer_reaches_the_backup",
      lab2b_clients_in_transfer, 4, LAB_UNIT, 5, "T3"},
+    {"a_transfer_ends_although_clients_go_on", lab2b_transfer_under_load, 3,
+     LAB_UNIT, 5, "T3"},
     {"a_state_with_a_wrong_digest_is_not_installed", lab2b_state_is_checked, 3,
      LAB_UNIT, 5, "T4"},
     {"lost_chunks_are_sent_again", lab2b_lost_chunks, 3, LAB_UNIT, 5, "T4"},
@@ -116,6 +118,8 @@ static const struct lab_test tests[] = {
     {"a_late_confirmation_does_not_release_a_stale_read",
      lab2b_stale_confirmation, 3, LAB_UNIT, 5, "P4"},
 
+    {"a_confirmation_of_an_earlier_read_does_not_count_for_a_later_one",
+     lab2b_earlier_confirmation, 3, LAB_UNIT, 5, "P4"},
     {"messages_between_primary_and_backup_are_bounded", lab2b_messages_bounded,
      2, LAB_UNIT, 5, "P3"},
     {"no_message_is_over_the_limit", lab2b_frames_bounded, 2, LAB_UNIT, 5,

@@ -684,6 +684,32 @@ void lab2b_deposed_by_refusal(struct lab *lab)
     store_free(store);
 }
 
+/* The confirmation of an earlier read arrives after a later read has. */
+void lab2b_earlier_confirmation(struct lab *lab)
+{
+    struct store *store = lab2b_pair(lab, 3);
+
+    store_put(store, C1, "a", "1");
+    store_put(store, C2, "b", "1");
+    store_put(store, C3, "c", "1");
+    store_rule(store, RULE_HOLD, FORWARD_ACK, S2, S1, 2);
+    store_begin(store, C1, GET, "b", NULL, 2 * SOON_MS);
+    store_run(store, 10);
+    cut_off_old_primary(store);
+    store_settles(store, S2, NOBODY);
+    store_put(store, C2, "a", "2");
+    store_begin(store, C3, GET, "a", NULL, SOON_MS);
+    store_run(store, 5);
+    world_cut(store_world(store), 2, 1, false); /* late, from s2 to s1 */
+    store_release(store);
+    store_run(store, 20);
+    store_end(store, C3);
+    store_heal(store);
+    store_end(store, C1);
+    store_judge(store);
+    store_free(store);
+}
+
 /* P5: from the refusal on, clients are sent away at once. */
 void lab2b_deposed_refuses(struct lab *lab)
 {

@@ -15,7 +15,7 @@ static const struct world_plan lossy = {.drop = 60,
                                         .delay_min_us = 100,
                                         .delay_max_us = 20000,
                                         .slow = 20,
-                                        .slow_us = 800000};
+                                        .slow_us = 300000};
 static const struct world_plan quick = {.delay_min_us = 100,
                                         .delay_max_us = 3000};
 

@@ -387,6 +387,39 @@ void lab2b_clients_in_transfer(struct lab *lab)
     store_free(store);
 }
 
+/* Clients are never still while the state goes over. */
+void lab2b_transfer_under_load(struct lab *lab)
+{
+    struct store *store = alone(lab, 3);
+    struct world_plan slow = {.delay_min_us = 3000, .delay_max_us = 3000};
+    uint64_t began;
+
+    fill(store, KEYS);
+    store_network(store, &slow);
+    store_start(store, S2);
+    began = store_now_ms(store);
+    while (store_acknowledged(store) < 2) {
+        for (int i = C1; i < C1 + 3; i++) {
+            if (!store_is_waiting(store, i))
+                store_begin(store, i, APPEND, "key1", "x", 2 * SOON_MS);
+        }
+        store_run(store, 1);
+        LAB_EXPECT(lab, store_now_ms(store) - began < SOON_MS,
+                   "clients append all the time, and after %d ms the backup "
+                   "still has not got a state of %d keys",
+                   SOON_MS, KEYS);
+    }
+    for (int i = C1; i < C1 + 3; i++)
+        store_end(store, i);
+    lab2b_expect_same(store, lab, S1, S2);
+    store_crash(store, S1);
+    store_settles(store, S2, NOBODY);
+    store_begin(store, C1, GET, "key1", NULL, SOON_MS);
+    store_end(store, C1);
+    store_judge(store);
+    store_free(store);
+}
+
 /* The last chunk says what the whole state is; here it says something else. */
 void lab2b_state_is_checked(struct lab *lab)
 {

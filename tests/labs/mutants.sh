@@ -4,8 +4,8 @@
 # mutants.sh [NAME...]: do the labs' suites notice a student's mistake? Each
 # patch in tests/mutants and tests/labs/mutants makes one mistake; its first
 # line says which, and the folder that it changes says whose lab that is. The
-# patch is applied to a copy of the tree, the suites are built and run there, and
-# the table names the test that caught it, how many did, and in what way:
+# patch is applied to a copy of the tree, the suites are built and run there,
+# and the table names the test that caught it, how many did, and in what way:
 #
 #   judged   a test said what is wrong, in the words of a rule
 #   crash    only failed assertions and signals
@@ -25,7 +25,9 @@ labs_of() {
     case $(sed -n 's|^+++ b/||p' "$1" | head -n 1) in
     node/echo*) echo lab0 ;;
     clocks/*) echo lab1a ;;
-    client/* | pbserver/sessions.c | pbserver/requests.c | pbserver/state.c) echo lab1b lab2b ;;
+    client/* | pbserver/sessions.c | pbserver/requests.c | pbserver/state.c)
+        echo lab1b lab2b
+        ;;
     viewservice/*) echo lab2a ;;
     *) echo lab2b ;;
     esac

@@ -94,7 +94,7 @@ void store_end_trace(struct store *store);
 
 /* ---- What happens -------------------------------------------------------- */
 
-void store_start(struct store *store, int server);
+void store_start(struct store *store, int actor);
 void store_crash(struct store *store, int actor);
 void store_restart(struct store *store, int actor);
 void store_pause(struct store *store, int actor, uint32_t ms);
