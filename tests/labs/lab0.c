@@ -348,7 +348,7 @@ static struct tally run_world(struct lab *lab, const struct world_plan *plan,
 
 static void quiet_world(struct lab *lab)
 {
-    struct world_plan plan = {.delay_min_us = 1000, .delay_max_us = 5000};
+    struct world_plan plan = {.min_us = 1000, .max_us = 5000};
     uint64_t sent;
     struct tally tally = run_world(lab, &plan, lab->seed, ATTEMPTS, &sent);
 
@@ -365,8 +365,11 @@ static void quiet_world(struct lab *lab)
 
 static void bad_world(struct lab *lab)
 {
-    struct world_plan plan = {
-        .drop = 300, .dup = 300, .delay_min_us = 1000, .delay_max_us = 120000};
+    struct world_plan plan = {.drop = 300,
+                              .dup = 300,
+                              .reorder = 1000,
+                              .min_us = 1000,
+                              .max_us = 120000};
 
     for (uint64_t i = 0; i < 100; i++) {
         uint64_t sent;
@@ -383,8 +386,7 @@ static void bad_world(struct lab *lab)
 
 static void dead_world(struct lab *lab)
 {
-    struct world_plan plan = {
-        .drop = 1000, .delay_min_us = 1000, .delay_max_us = 1000};
+    struct world_plan plan = {.drop = 1000, .min_us = 1000, .max_us = 1000};
     uint64_t sent;
     struct tally tally = run_world(lab, &plan, lab->seed, ATTEMPTS, &sent);
 

@@ -495,8 +495,8 @@ static void storm(struct lab *lab)
 {
     struct world_plan plan = {.drop = 150,
                               .dup = 150,
-                              .delay_min_us = 200,
-                              .delay_max_us = 60000,
+                              .min_us = 200,
+                              .max_us = 60000,
                               .slow = 50,
                               .slow_us = 900000};
     struct storm work = {.ms = 8000, .keys = 2};
@@ -511,8 +511,8 @@ static void crowded_storm(struct lab *lab)
 {
     struct world_plan plan = {.drop = 100,
                               .dup = 200,
-                              .delay_min_us = 200,
-                              .delay_max_us = 60000,
+                              .min_us = 200,
+                              .max_us = 60000,
                               .slow = 100,
                               .slow_us = 900000};
     struct storm work = {.ms = 8000, .keys = 1};

@@ -797,7 +797,7 @@ static void walk_server(struct bench *bench, int server)
 static void random_walk(struct lab *lab)
 {
     struct world_plan plan = {
-        .drop = 100, .dup = 100, .delay_min_us = 500, .delay_max_us = 150000};
+        .drop = 100, .dup = 100, .min_us = 500, .max_us = 150000};
     struct bench bench = bench_new(lab);
 
     store_network(bench.store, &plan);

@@ -195,8 +195,8 @@ static void search_init(struct search *search, struct lab *lab,
         .context = &search->view_config,
     };
     add_servers(search, servers);
-    search->invariants[0] = (struct explorer_rule){"linearizable answers",
-                                                   rule_answers, PUT_OFF, 0};
+    search->invariants[0] = (struct explorer_rule){
+        "linearizable answers", rule_answers, PUT_OFF, 0, NULL};
 }
 
 /* ---- Searching ------------------------------------------------------------
@@ -261,8 +261,9 @@ static void go_to_settled(struct search *search, uint64_t number)
     how.nodes_off = search->clients | 8u * (search->servers >> 3 & 1);
     search->goals[0] = (struct explorer_rule){"a view with a backup is "
                                               "acknowledged",
-                                              goal_settled, 1, number};
-    search->prunes[0] = (struct explorer_rule){"views", prune_views, 1, number};
+                                              goal_settled, 1, number, NULL};
+    search->prunes[0] =
+        (struct explorer_rule){"views", prune_views, 1, number, NULL};
     go_to(search, &how, true);
 }
 
@@ -314,7 +315,7 @@ void lab2b_search_one_client(struct lab *lab)
     how = how_to(&search);
     timers_off(&search, &how);
     search.prunes[0] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 5};
+                                              search.servers, 5, NULL};
     look(&search, &how, 15000, 400);
     explorer_free(search.explorer);
 }
@@ -336,7 +337,7 @@ void lab2b_search_two_clients(struct lab *lab)
     how = how_to(&search);
     timers_off(&search, &how);
     search.prunes[0] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 6};
+                                              search.servers, 6, NULL};
     look(&search, &how, 15000, 400);
     explorer_free(search.explorer);
 }
@@ -353,12 +354,12 @@ static void go_to_failover(struct search *search)
             how.timers_off[i] = 0;
     }
     search->goals[0] = (struct explorer_rule){"the clients have an answer",
-                                              goal_answered, PUT_OFF, 0};
+                                              goal_answered, PUT_OFF, 0, NULL};
     go_to(search, &how, true);
     how = how_to(search);
     how.nodes_off = search->clients | 2; /* s1 sleeps */
     search->goals[0] =
-        (struct explorer_rule){"the backup takes over", goal_view, 1, 3};
+        (struct explorer_rule){"the backup takes over", goal_view, 1, 3, NULL};
     go_to(search, &how, false);
 }
 
@@ -380,9 +381,9 @@ void lab2b_search_failover(struct lab *lab)
     go_to_failover(&search);
     how = how_to(&search);
     how.timers_off[0] = ALL_TIMERS;
-    search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3};
+    search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3, NULL};
     search.prunes[1] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 5};
+                                              search.servers, 5, NULL};
     look(&search, &how, 15000, 600);
     explorer_free(search.explorer);
 }
@@ -403,17 +404,17 @@ void lab2b_search_transfer(struct lab *lab)
     how = how_to(&search);
     how.nodes_off = 4; /* s2 sleeps */
     search.goals[0] = (struct explorer_rule){"the client has an answer",
-                                             goal_answered, PUT_OFF, 0};
+                                             goal_answered, PUT_OFF, 0, NULL};
     go_to(&search, &how, true);
     how = how_to(&search);
     how.nodes_off = search.clients;
     search.goals[0] =
-        (struct explorer_rule){"s2 becomes backup", goal_view, 1, 2};
+        (struct explorer_rule){"s2 becomes backup", goal_view, 1, 2, NULL};
     go_to(&search, &how, false);
     how = how_to(&search);
-    search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3};
+    search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3, NULL};
     search.prunes[1] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 5};
+                                              search.servers, 5, NULL};
     look(&search, &how, 15000, 600);
     explorer_free(search.explorer);
 }

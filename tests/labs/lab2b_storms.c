@@ -12,12 +12,11 @@
 
 static const struct world_plan lossy = {.drop = 60,
                                         .dup = 60,
-                                        .delay_min_us = 100,
-                                        .delay_max_us = 20000,
+                                        .min_us = 100,
+                                        .max_us = 20000,
                                         .slow = 20,
                                         .slow_us = 300000};
-static const struct world_plan quick = {.delay_min_us = 100,
-                                        .delay_max_us = 3000};
+static const struct world_plan quick = {.min_us = 100, .max_us = 3000};
 
 enum { ROUNDS = 6, SEEDS = 1000 };
 

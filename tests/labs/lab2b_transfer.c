@@ -360,7 +360,7 @@ void lab2b_clients_in_transfer(struct lab *lab)
 {
     static const uint64_t two = 2;
     struct store *store = alone(lab, 2);
-    struct world_plan slow = {.delay_min_us = 15000, .delay_max_us = 15000};
+    struct world_plan slow = {.min_us = 15000, .max_us = 15000};
     char expected[64] = "";
 
     fill(store, KEYS);
@@ -391,7 +391,7 @@ void lab2b_clients_in_transfer(struct lab *lab)
 void lab2b_transfer_under_load(struct lab *lab)
 {
     struct store *store = alone(lab, 3);
-    struct world_plan slow = {.delay_min_us = 3000, .delay_max_us = 3000};
+    struct world_plan slow = {.min_us = 3000, .max_us = 3000};
     uint64_t began;
 
     fill(store, KEYS);
@@ -728,8 +728,8 @@ void lab2b_progress(struct lab *lab)
 {
     struct store *store = lab2b_trio(lab, 1);
     struct world_plan bad = {
-        .drop = 600, .dup = 200, .delay_min_us = 1000, .delay_max_us = 60000};
-    struct world_plan good = {.delay_min_us = 1000, .delay_max_us = 1000};
+        .drop = 600, .dup = 200, .min_us = 1000, .max_us = 60000};
+    struct world_plan good = {.min_us = 1000, .max_us = 1000};
     uint64_t began;
 
     store_put(store, C1, "a", "1");

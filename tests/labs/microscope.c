@@ -155,7 +155,7 @@ static void configure(struct microscope *microscope)
     microscope->scripts[0] = (struct script_config){client, appends, 2};
     microscope->scripts[1] = (struct script_config){client, gets, 3};
     microscope->invariants[0] = (struct explorer_rule){
-        "linearizable answers", judge_answers, 8 | 16, 0};
+        "linearizable answers", judge_answers, 8 | 16, 0, NULL};
     set_nodes(microscope);
 }
 
@@ -181,7 +181,8 @@ void microscope_free(struct microscope *microscope)
 static struct explorer_search search_of(struct microscope *microscope)
 {
     memset(microscope->goals, 0, sizeof(microscope->goals));
-    microscope->prunes[0] = (struct explorer_rule){"views", prune_views, 1, 0};
+    microscope->prunes[0] =
+        (struct explorer_rule){"views", prune_views, 1, 0, NULL};
     return (struct explorer_search){
         .invariants = microscope->invariants,
         .goals = microscope->goals,
@@ -198,7 +199,7 @@ static bool go_to(struct microscope *microscope, struct explorer_search *how,
     struct explorer_result result;
     bool reached;
 
-    microscope->goals[0] = (struct explorer_rule){"goal", goal, nodes, 0};
+    microscope->goals[0] = (struct explorer_rule){"goal", goal, nodes, 0, NULL};
     result = explorer_run(microscope->explorer, how);
     reached = result.end == EXPLORER_GOAL &&
               explorer_start_at(microscope->explorer, &result.path, forget);

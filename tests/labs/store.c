@@ -21,6 +21,8 @@
 #include "sim/roles.h"
 #include "tests/labs/store_state.h"
 
+enum { PER_MILLE = 1000 };
+
 /* ---- Actors ---------------------------------------------------------------
  */
 
@@ -547,7 +549,8 @@ static void obey(struct store *store, struct flight *flight,
 
 static bool chance(struct store *store, uint32_t per_mille)
 {
-    return per_mille > 0 && random_between(&store->random, 0, 999) < per_mille;
+    return per_mille > 0 &&
+           random_between(&store->random, 0, PER_MILLE - 1) < per_mille;
 }
 
 static struct flight *take_off(struct store *store,
@@ -747,8 +750,10 @@ static void use_plan(struct store *store, const struct world_plan *plan)
 {
     struct world_plan carried = *plan;
 
-    if (carried.delay_max_us == 0)
-        carried.delay_min_us = carried.delay_max_us = 1000;
+    if (carried.max_us == 0)
+        carried.min_us = carried.max_us = 1000;
+    if (carried.min_us < carried.max_us)
+        carried.reorder = PER_MILLE;
     store->network = carried;
     carried.drop = 0;
     carried.dup = 0;

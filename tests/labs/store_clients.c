@@ -371,8 +371,7 @@ static bool all_ended(struct store *store, const void *argument)
 
 static void end_faults(struct store *store)
 {
-    static const struct world_plan quiet = {.delay_min_us = 200,
-                                            .delay_max_us = 1500};
+    static const struct world_plan quiet = {.min_us = 200, .max_us = 1500};
 
     store_heal(store);
     store_pass(store);
