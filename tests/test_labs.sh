@@ -58,7 +58,8 @@ check 'JUnit is escaped' says 's1 &lt;did&gt; &quot;not&quot;' a.xml
 check 'JSON is escaped' says 's1 <did> \\"not\\"' a.json
 check 'one good test passes' ./three --out runs --test good
 check 'a number selects' ./three --out runs --test 1
-check 'a kind selects' sh -c './three --kind live --list | grep -c . | grep -x 1'
+check 'a kind selects' sh -c \
+    './three --kind live --list | grep -c . | grep -x 1'
 check 'nothing selected fails' sh -c '! ./three --out runs --test nobody'
 check 'repetitions count' sh -c \
     './three --out runs --test 1 --repeat 7 --jobs 3 | grep "7 of 7 runs"'
