@@ -162,6 +162,7 @@ static const char *replay_path(struct replay *replay,
     struct explorer *explorer = replay->worker.explorer;
     const char *sentence = NULL;
 
+    assert(explorer);
     replay->global = explorer->start;
     replay->used = (struct explorer_path){NULL, 0};
     replay->complete = true;
