@@ -96,7 +96,9 @@ void env_send_encoded(struct env *env, const struct peer *to,
                       Pbkv__Body__KindCase what, struct bytes *body);
 
 /* Starts timer slot, or starts it anew: it fires once, after a delay between
- * min_ms and max_ms milliseconds that the runtime chooses. */
+ * min_ms and max_ms milliseconds that the runtime chooses. With no delay at all
+ * (0, 0) it fires when what arrived together with this event has been handled,
+ * so that a node can answer all of it at once. */
 void env_set_timer(struct env *env, unsigned slot, uint32_t min_ms,
                    uint32_t max_ms);
 

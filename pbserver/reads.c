@@ -65,6 +65,12 @@ const struct waiting_read *reads_at(const struct reads *reads, size_t i)
     return i < reads->count ? &reads->queue[reads->head + i] : NULL;
 }
 
+uint64_t reads_newest_round(const struct reads *reads)
+{
+    return reads->count > 0 ? reads->queue[reads->head + reads->count - 1].round
+                            : 0;
+}
+
 void reads_remove(struct reads *reads, size_t i)
 {
     struct waiting_read *read = &reads->queue[reads->head + i];

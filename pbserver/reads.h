@@ -51,6 +51,9 @@ void reads_push(struct reads *reads, const struct waiting_read *read);
  * when there are not so many. */
 const struct waiting_read *reads_at(const struct reads *reads, size_t i);
 
+/* Returns the greatest round that a read waits for, 0 when none waits. */
+uint64_t reads_newest_round(const struct reads *reads);
+
 /* Removes the i-th read. */
 void reads_remove(struct reads *reads, size_t i);
 

@@ -5,6 +5,10 @@
  * once and acknowledges how far it is; what it has applied is committed, and
  * only then do clients hear of it (P4).
  *
+ * What arrives together is sent together: a request only starts the turn timer,
+ * whose delay is 0, and when it fires all operations that have come in by then
+ * go out as one Forward. The reads among them share its round.
+ *
  * Nothing is assumed of the network. What is lost leaves a gap, which the
  * backup does not cross; when a resend timer finds that nothing has moved, the
  * primary starts again behind the newest acknowledgement.
@@ -108,19 +112,56 @@ static size_t flight_window(const struct server *server)
                                 : FLIGHT_CHUNKS * server->config.chunk_octets;
 }
 
+/* Whether there are operations to send, and room for them on the way. */
+static bool can_forward(const struct server *server)
+{
+    return server->forwarded < server->state.op &&
+           server->flight_octets < flight_window(server);
+}
+
+/* Whether a read waits for a confirmation that was not asked for yet. */
+static bool has_new_reads(const struct server *server)
+{
+    return reads_newest_round(&server->reads) > server->round;
+}
+
 void server_replicate(struct server *server, struct env *env)
 {
-    size_t window = flight_window(server);
-
     assert(server_is_primary(server));
     if (server_commits_alone(server))
         server_commit(server, env, server->state.op);
-    if (server->out.active)
-        transfer_pump(server, env); /* T3: the transfer carries them */
-    while (server_has_installed_backup(server) &&
-           server->forwarded < server->state.op &&
-           server->flight_octets < window)
+    if (!server->turning && server_has_installed_backup(server) &&
+        (can_forward(server) || has_new_reads(server))) {
+        server->turning = true;
+        env_set_timer(env, SERVER_TIMER_TURN, 0, 0);
+    }
+    server_watch_backup(server, env);
+}
+
+/* Sends what the backup lacks, as far as the window allows; if `ask`, or if
+ * there are new reads, at least the question whether it is still there. */
+static void send_due(struct server *server, struct env *env, bool ask)
+{
+    uint64_t sent = server->forwarded;
+
+    assert(server_is_serving(server) && server_has_installed_backup(server));
+    if (has_new_reads(server)) {
+        server->round++; /* one round for all of them (P4) */
+        ask = true;
+    }
+    assert(!has_new_reads(server));
+    while (can_forward(server))
         forward_batch(server, env);
+    if (ask && server->forwarded == sent)
+        send_forward(server, env, server->forwarded + 1, NULL, 0);
+}
+
+void server_on_turn_timer(struct server *server, struct env *env)
+{
+    server->turning = false;
+    if (!server_is_serving(server) || !server_has_installed_backup(server))
+        return; /* something has changed in the same turn */
+    send_due(server, env, false);
     server_watch_backup(server, env);
 }
 
@@ -128,15 +169,6 @@ void server_note_progress(struct server *server)
 {
     server->progressed = true;
     server->patience = 0;
-}
-
-void server_confirm(struct server *server, struct env *env)
-{
-    assert(server_is_primary(server));
-    server->round++;
-    if (server_has_installed_backup(server))
-        send_forward(server, env, server->forwarded + 1, NULL, 0);
-    server_watch_backup(server, env);
 }
 
 void server_on_resend_timer(struct server *server, struct env *env)
@@ -164,9 +196,7 @@ void server_on_resend_timer(struct server *server, struct env *env)
     }
     server->forwarded = server->committed;
     server->flight_octets = 0;
-    server_replicate(server, env);
-    if (server->reads.count > 0)
-        server_confirm(server, env);
+    send_due(server, env, server->reads.count > 0);
 }
 
 /* ---- The commit point ---- */

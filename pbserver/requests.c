@@ -262,7 +262,7 @@ static void answer_read(struct server *server, struct env *env,
     }
     read.answer = message_encode(body);
     reads_push(&server->reads, &read);
-    server_confirm(server, env);
+    server_replicate(server, env);
 }
 
 static void on_get(struct server *server, struct env *env,

@@ -153,6 +153,8 @@ static void on_timer(struct node *node, struct env *env, unsigned slot)
 
     if (slot == SERVER_TIMER_PING)
         server_on_ping_timer(server, env);
+    else if (slot == SERVER_TIMER_TURN)
+        server_on_turn_timer(server, env);
     else {
         assert(slot == SERVER_TIMER_RESEND);
         server_on_resend_timer(server, env);
@@ -205,6 +207,7 @@ static void describe(const struct node *node, struct sink *sink)
     sink_bool(sink, "progressed", server->progressed);
     sink_u64(sink, "patience", server->patience);
     sink_bool(sink, "resending", server->resending);
+    sink_bool(sink, "turning", server->turning);
     transfer_describe(server, sink);
 }
 

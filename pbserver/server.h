@@ -13,9 +13,10 @@
  * - state.c: the replicated state itself.
  *
  * One update, walked through: on_put (requests.c) looks the session up,
- * decides, applies and logs the operation; replicate (replicate.c) forwards it;
- * the backup's on_forward applies and acknowledges it; on_forward_ack commits,
- * which answers the client.
+ * decides, applies and logs the operation; the turn timer (replicate.c)
+ * forwards it with all others that have come in; the backup's on_forward
+ * applies and acknowledges them; on_forward_ack commits, which answers the
+ * clients.
  */
 #ifndef PBSERVER_SERVER_H
 #define PBSERVER_SERVER_H
@@ -32,6 +33,7 @@
 enum {
     SERVER_TIMER_PING = 0,   /* time to ping the view service */
     SERVER_TIMER_RESEND = 1, /* time to see whether the backup still moves */
+    SERVER_TIMER_TURN = 2,   /* what has arrived together is handled */
     TRANSFER_WINDOW = 8,     /* chunks on the way at once */
 };
 
@@ -115,6 +117,7 @@ struct server {
     bool progressed;   /* the backup moved since the last resend timer */
     unsigned patience; /* resends in a row that moved nothing */
     bool resending;    /* the resend timer runs */
+    bool turning;      /* the turn timer runs */
 
     uint64_t transfers; /* started in this life */
     struct transfer_out out;
@@ -184,13 +187,10 @@ void server_answer_update(const struct server *server, struct env *env,
 
 /* ---- Replication (replicate.c) ---- */
 
-/* Sends the backup what it lacks, as far as the windows allow, or commits alone
- * when there is no backup. Called whenever something may have become possible.
- */
+/* Sees to it that the backup gets what it lacks, as far as the window allows,
+ * at the end of this turn of the runtime; or commits alone when there is no
+ * backup. Called whenever something may have become possible. */
 void server_replicate(struct server *server, struct env *env);
-
-/* Asks the backup to confirm that it is still in this view, after now. */
-void server_confirm(struct server *server, struct env *env);
 
 /* Everything up to number is committed: answers who waited for it. */
 void server_commit(struct server *server, struct env *env, uint64_t number);
@@ -206,6 +206,7 @@ void server_on_forward_ack(struct server *server, struct env *env,
                            const Pbkv__ForwardAck *ack);
 void server_on_refusal(struct server *server, struct env *env,
                        const struct peer *from, const Pbkv__Refusal *refusal);
+void server_on_turn_timer(struct server *server, struct env *env);
 void server_on_resend_timer(struct server *server, struct env *env);
 
 /* The backup has moved: the next resend timer has nothing to do. */

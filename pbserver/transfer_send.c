@@ -264,8 +264,6 @@ static void finish(struct server *server, struct env *env)
     server->flight_octets = 0;
     server_acknowledge(server, env); /* T2 */
     server_replicate(server, env);
-    if (server->reads.count > 0)
-        server_confirm(server, env);
 }
 
 /* Items up to `received` have arrived. After a resend the chunks behind them

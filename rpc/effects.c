@@ -126,14 +126,27 @@ static uint32_t scaled_ms(const struct rpc *rpc, uint32_t delay_ms)
     return scaled > INT32_MAX ? INT32_MAX : (uint32_t)scaled;
 }
 
+static void stop_timer(struct rpc *rpc, unsigned slot)
+{
+    rpc->due &= ~(1u << slot);
+    event_del(rpc->timers[slot].event);
+}
+
 static void carry_out_timer(struct rpc *rpc, const struct effect *effect)
 {
-    uint32_t delay_ms = random_between(&rpc->random, effect->timer.min_ms,
-                                       effect->timer.max_ms);
+    unsigned slot = effect->timer.slot;
 
-    assert(effect->timer.slot < TIMERS_MAX);
-    rpc_event_after(rpc->timers[effect->timer.slot].event,
-                    scaled_ms(rpc, delay_ms));
+    assert(slot < TIMERS_MAX);
+    if (effect->timer.max_ms == 0) {
+        rpc->due |= 1u << slot;
+        rpc_schedule_turn(rpc);
+        return;
+    }
+    rpc->due &= ~(1u << slot);
+    rpc_event_after(
+        rpc->timers[slot].event,
+        scaled_ms(rpc, random_between(&rpc->random, effect->timer.min_ms,
+                                      effect->timer.max_ms)));
 }
 
 static void carry_out_persist(struct rpc *rpc, const struct effect *effect)
@@ -180,9 +193,7 @@ static void carry_out(struct rpc *rpc, const struct effect *effect)
     switch (effect->kind) {
     case EFFECT_SEND: carry_out_send(rpc, effect); break;
     case EFFECT_SET_TIMER: carry_out_timer(rpc, effect); break;
-    case EFFECT_STOP_TIMER:
-        event_del(rpc->timers[effect->timer.slot].event);
-        break;
+    case EFFECT_STOP_TIMER: stop_timer(rpc, effect->timer.slot); break;
     case EFFECT_PERSIST: carry_out_persist(rpc, effect); break;
     case EFFECT_ANSWER: carry_out_answer(rpc, effect); break;
     case EFFECT_LOG: carry_out_log(rpc, effect); break;

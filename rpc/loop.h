@@ -85,6 +85,7 @@ struct rpc {
     struct event_base *base;
     struct event *turn; /* ends a turn of the loop */
     bool turn_scheduled;
+    unsigned due; /* bits of timers that fire at the end of the turn */
     struct rpc_timer timers[TIMERS_MAX];
     struct event *signals[2]; /* SIGINT and SIGTERM, if wanted */
 

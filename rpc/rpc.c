@@ -194,11 +194,32 @@ void rpc_schedule_turn(struct rpc *rpc)
     event_active(rpc->turn, EV_TIMEOUT, 0);
 }
 
+static void fire(struct rpc *rpc, unsigned slot)
+{
+    node_timer(rpc->node, &rpc->env, slot);
+    effects_carry_out(rpc);
+}
+
+/* Fires the timers without a delay, now that all that has come is handled. */
+static void fire_due(struct rpc *rpc)
+{
+    unsigned due = rpc->due;
+
+    rpc->due = 0;
+    for (unsigned slot = 0; slot < TIMERS_MAX && !rpc->halted; slot++) {
+        if (due >> slot & 1)
+            fire(rpc, slot);
+    }
+}
+
 /* Ends a turn of the loop. The trace goes first: whoever receives a frame finds
  * its send in the file. */
 static void end_turn(struct rpc *rpc)
 {
+    fire_due(rpc);
     rpc->turn_scheduled = false;
+    if (rpc->due != 0)
+        rpc_schedule_turn(rpc);
     if (rpc->trace != NULL) {
         int error = trace_flush(rpc->trace);
 
@@ -225,12 +246,10 @@ static void on_sweep(evutil_socket_t fd, short what, void *argument)
 static void on_timer(evutil_socket_t fd, short what, void *argument)
 {
     const struct rpc_timer *timer = argument;
-    struct rpc *rpc = timer->rpc;
 
     (void)fd;
     (void)what;
-    node_timer(rpc->node, &rpc->env, timer->slot);
-    effects_carry_out(rpc);
+    fire(timer->rpc, timer->slot);
 }
 
 /* ---- Between threads ---------------------------------------------------- */

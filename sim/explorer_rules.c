@@ -393,6 +393,7 @@ void aspect_progress(const struct node *node, struct sink *sink)
         return;
     sink_u64(sink, "op", server->state.op);
     sink_u64(sink, "round", server->round);
+    sink_u64(sink, "reads", server->reads.count);
 }
 
 /* ---- Goals ---- */
@@ -560,7 +561,8 @@ const char *prune_rounds(const struct explorer_view *view)
     for (uint32_t i = 0; i < view->count; i++) {
         const struct server *server = server_at(view, i);
 
-        if (server && server->round > view->parameter)
+        if (server && (server->round > view->parameter ||
+                       server->reads.count > view->parameter))
             return "rounds";
     }
     return NULL;

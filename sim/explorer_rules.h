@@ -82,8 +82,8 @@ const char *goal_finished(const struct explorer_view *view);
 
 /* Aspects: what the rules look at in a node (explorer.h). Of servers, for rules
  * about servers alone; of all nodes, for rule_answered_survives; of clients;
- * views and their acknowledgement; the number of the view; op number and round,
- * for the prunes. */
+ * views and their acknowledgement; the number of the view; op number, round and
+ * reads, for the prunes. */
 void aspect_servers(const struct node *node, struct sink *sink);
 void aspect_answers(const struct node *node, struct sink *sink);
 void aspect_history(const struct node *node, struct sink *sink);
@@ -91,7 +91,8 @@ void aspect_views(const struct node *node, struct sink *sink);
 void aspect_view_number(const struct node *node, struct sink *sink);
 void aspect_progress(const struct node *node, struct sink *sink);
 
-/* Prunes: the parameter is exceeded. */
+/* Prunes: the parameter is exceeded; that of rounds also by the reads that
+ * wait. */
 const char *prune_views(const struct explorer_view *view);
 const char *prune_ops(const struct explorer_view *view);
 const char *prune_rounds(const struct explorer_view *view);

@@ -9,8 +9,8 @@
  *
  * Three things in the roles grow without bound when messages are repeated, and
  * are pruned: view numbers; op numbers, since a repeated OpenSession opens one
- * more session; and the primary's rounds, since a repeated Get asks for one
- * more confirmation.
+ * more session; and the primary's rounds and the reads that wait, since a
+ * repeated Get asks for one more confirmation, or shares one.
  */
 #ifndef SIM_EXPLORER_SYSTEMS_H
 #define SIM_EXPLORER_SYSTEMS_H

@@ -25,6 +25,7 @@
 enum {
     EVENT_NAMES_MAX = 128,
     ADDRESS_SLOTS = 256, /* a power of two */
+    TURN_US = 500,       /* of a host's loop, at most */
 };
 
 /* What the hash tells apart; messages are told by their links. */
@@ -199,11 +200,22 @@ static void carry_send(struct world *world, size_t from,
     bytes_release(message.stamp);
 }
 
+/* Draws microseconds. A timer without a delay waits for what else comes in this
+ * turn of the host's loop. */
+static uint64_t draw_timer(struct world *world, size_t host,
+                           const struct effect *effect)
+{
+    uint64_t delay_ms = random_between(&world->random, effect->timer.min_ms,
+                                       effect->timer.max_ms);
+
+    if (effect->timer.max_ms == 0)
+        return random_between(&world->random, 0, TURN_US);
+    return delay_ms * 10 * world->hosts[host].skew_percent;
+}
+
 static void carry_timer(struct world *world, size_t host,
                         const struct effect *effect)
 {
-    uint64_t delay = random_between(&world->random, effect->timer.min_ms,
-                                    effect->timer.max_ms);
     struct happening happening = {
         .kind = HAPPENING_TIMER,
         .to = (uint16_t)host,
@@ -212,10 +224,10 @@ static void carry_timer(struct world *world, size_t host,
         .generation = ++world->generation,
     };
 
-    delay = delay * 10 * world->hosts[host].skew_percent;
     world->hosts[host].timer_generation[effect->timer.slot] =
         happening.generation;
-    queue_push(&world->queue, world->now + delay, &happening);
+    queue_push(&world->queue, world->now + draw_timer(world, host, effect),
+               &happening);
 }
 
 static void carry_answer(struct world *world, size_t host,

@@ -288,6 +288,14 @@ static void group_event(struct group *group, unsigned server,
     else
         step_with_clone(group->nodes[server], env, event);
     collect(group, server);
+    if (!group->one_turn)
+        group_end_turn(group, server);
+}
+
+void group_end_turn(struct group *group, unsigned server)
+{
+    if (group->timers[server][SERVER_TIMER_TURN])
+        group_timer(group, server, SERVER_TIMER_TURN);
 }
 
 /* Delivers what the network would: a body that was decoded from its octets. */

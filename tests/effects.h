@@ -78,6 +78,7 @@ struct group {
     size_t noted_capacity;
     struct arena arena; /* of mail_body */
     struct arena input; /* of the message that a server is given */
+    bool one_turn;      /* events arrive together, until group_end_turn */
     bool unchecked;     /* large states: no clones, and only digests compared */
 };
 
@@ -134,6 +135,10 @@ struct peer group_client(unsigned client);
 void group_receive(struct group *group, unsigned server,
                    const struct peer *from, const Pbkv__Body *body);
 void group_timer(struct group *group, unsigned server, unsigned slot);
+
+/* Ends a turn of a server's loop: fires its turn timer, if it is set. Every
+ * event is a turn of its own, unless the test sets one_turn. */
+void group_end_turn(struct group *group, unsigned server);
 
 /* Lets a primary notice that its backup has stopped moving, so that it sends
  * again: the resend timer, a second time if there was progress before. */

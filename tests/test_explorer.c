@@ -509,36 +509,36 @@ TEST(an_acknowledgement_of_a_transfer_arrives_two_views_later)
 /* P1, P3, P4, P6 */
 TEST(one_client_over_primary_and_backup)
 {
-    check_exhausted("one-client", true, 43614, 411385, 34);
+    check_exhausted("one-client", true, 201272, 1896020, 42);
 }
 
 /* P3, P6: requests and forwards in any order */
 TEST(two_clients_append_to_one_key)
 {
-    check_exhausted("two-clients", false, 6532, 47986, 23);
+    check_exhausted("two-clients", false, 17232, 114662, 27);
 }
 
 /* P2, P4, P5, P6 */
 TEST(failover_while_an_operation_is_under_way)
 {
-    check_exhausted("failover-op", false, 3990, 30904, 19);
+    check_exhausted("failover-op", false, 74622, 608387, 23);
 }
 
 /* T1 to T5, with a deposed primary that does not know it */
 TEST(failover_with_a_state_transfer)
 {
-    check_exhausted("failover-transfer", false, 36708, 462664, 26);
+    check_exhausted("failover-transfer", false, 69116, 825984, 29);
 }
 
 /* V3's exception */
 TEST(the_backup_dies_during_the_transfer)
 {
-    check_exhausted("backup-dies", true, 40640, 283378, 26);
+    check_exhausted("backup-dies", true, 25880, 181036, 26);
 }
 
 TEST(two_failovers_back_to_the_first_server)
 {
-    check_exhausted("two-failovers", false, 10518, 135320, 20);
+    check_exhausted("two-failovers", false, 17523, 238750, 21);
 }
 
 /* Numbers of messages and states differ from run to run; what is found does

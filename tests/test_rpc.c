@@ -589,6 +589,32 @@ TEST(timers_fire_once_and_in_order)
     runner_end(&a);
 }
 
+static void set_timers_without_delay(struct env *env)
+{
+    env_set_timer(env, 3, 1, 1);
+    env_set_timer(env, 2, 0, 0);
+    env_set_timer(env, 1, 0, 0);
+    env_set_timer(env, 0, 0, 0);
+    env_stop_timer(env, 0);
+    env_set_timer(env, 2, 30, 30);
+}
+
+/* Stopped, or set anew with a delay, it does not fire at the end of the turn.
+ */
+TEST(timers_without_delay_fire_at_the_end_of_the_turn)
+{
+    struct runner a;
+
+    runner_init(&a, "a", "client:a");
+    a.probe->at_start = set_timers_without_delay;
+    runner_go(&a);
+    runner_await(&a, "probe.timer2", 1);
+    ck_assert_uint_eq(runner_recorded(&a, "probe.timer0"), 0);
+    ck_assert_uint_eq(runner_recorded(&a, "probe.timer1"), 1);
+    ck_assert_uint_eq(runner_recorded(&a, "probe.timer3"), 1);
+    runner_end(&a);
+}
+
 static void set_one_timer(struct env *env)
 {
     env_set_timer(env, 0, 50, 60);
@@ -896,6 +922,7 @@ SUITE("rpc", CASE(a_stop_before_the_loop_runs_is_not_lost),
       CASE(frames_wait_only_within_the_output_limit),
       CASE(an_answer_is_decoded_however_dense_it_is),
       CASE(timers_fire_once_and_in_order),
+      CASE(timers_without_delay_fire_at_the_end_of_the_turn),
       CASE(timers_are_stretched_by_the_scale),
       CASE(a_record_is_on_disk_before_the_next_effect),
       CASE(a_record_that_cannot_be_written_stops_the_loop_before_later_effects),

@@ -839,6 +839,70 @@ TEST(a_confirmation_answers_the_reads_before_it)
     group_release(&group);
 }
 
+/* P3: what comes in one turn goes out in one Forward, in order. */
+TEST(requests_of_one_turn_share_a_forward)
+{
+    struct group group;
+    uint64_t session = pair_with_session(&group);
+
+    group.one_turn = true;
+    ask_open(&group, A, OTHER_CLIENT, 2);
+    ask_put(&group, A, CLIENT, 3, session, 1, "k", "v");
+    ask_get(&group, A, THIRD_CLIENT, 4, "k");
+    ck_assert_uint_eq(group.network.count, 0);
+    group_end_turn(&group, A);
+    ck_assert_uint_eq(group.network.count, 1);
+    expect_silence(&group);
+    group_pass(&group, FORWARD, 0);
+    group_pass(&group, FORWARD_ACK, 0);
+    expect_opened(&group, OTHER_CLIENT, 2);
+    expect_status(&group, CLIENT, 3, PBKV__STATUS__OK);
+    expect_value(&group, THIRD_CLIENT, 4, "v");
+    ck_assert_uint_eq(group.network.count, 0);
+    group_release(&group);
+}
+
+/* P4: the reads of one turn share a round; the next turn has one of its own. */
+TEST(reads_of_one_turn_share_a_round)
+{
+    struct group group;
+
+    pair_with_session(&group);
+    group.one_turn = true;
+    ask_get(&group, A, CLIENT, 2, "k");
+    ask_scan(&group, A, OTHER_CLIENT, 3, 0);
+    group_end_turn(&group, A);
+    ask_get(&group, A, CLIENT, 4, "k");
+    group_end_turn(&group, A);
+    ck_assert_uint_eq(post_count(&group.network, FORWARD), 2);
+    group_pass(&group, FORWARD, 0);
+    group_pass(&group, FORWARD_ACK, 0);
+    ck_assert_uint_eq(group.answers.count, 2);
+    post_drop_all(&group.answers);
+    group_pump(&group);
+    expect_status(&group, CLIENT, 4, PBKV__STATUS__NO_KEY);
+    group_release(&group);
+}
+
+/* P5: a turn that ends after the server was deposed, or left the view, sends
+ * nothing. */
+TEST(a_turn_that_ends_too_late_sends_nothing)
+{
+    struct group group;
+
+    pair_with_session(&group);
+    group.one_turn = true;
+    ask_get(&group, A, CLIENT, 2, "k");
+    send_refusal(&group, B, A, 2, 3, PBKV__STATUS__WRONG_VIEW);
+    group_end_turn(&group, A);
+    ck_assert_uint_eq(group.network.count, 0);
+    group_tell(&group, A, 3, B, A);
+    group_end_turn(&group, A);
+    ck_assert_uint_eq(group.network.count, 0);
+    expect_wrong_server(&group, CLIENT, 2, 3);
+    group_release(&group);
+}
+
 /* P4: a read that shows an operation waits until that is committed. */
 TEST(a_read_waits_for_the_operations_it_shows)
 {
@@ -1834,6 +1898,9 @@ SUITE("server", CASE(the_only_server_of_view_one_serves),
       CASE(a_retry_of_what_is_not_committed_waits),
       CASE(a_read_needs_a_confirmation_asked_for_after_it),
       CASE(a_confirmation_answers_the_reads_before_it),
+      CASE(requests_of_one_turn_share_a_forward),
+      CASE(reads_of_one_turn_share_a_round),
+      CASE(a_turn_that_ends_too_late_sends_nothing),
       CASE(a_read_waits_for_the_operations_it_shows),
       CASE(a_read_does_not_show_later_operations),
       CASE(a_primary_without_a_backup_answers_at_once),
