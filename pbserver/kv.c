@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kv: see kv.h. uthash finds an entry by its key; an array holds the entries by
- * position.
+ * kv: see kv.h. One array holds the entries, in the order in which their keys
+ * came in; kv_index finds the position of a key. An entry has three words, so
+ * the array can grow by realloc, which moves pages and not octets when it is
+ * large.
  */
 #include "pbserver/kv.h"
 
@@ -12,31 +14,24 @@
 
 #include "node/memory.h"
 
-#define HASH_FUNCTION(key, length, hash)                                       \
-    ((hash) = (unsigned)XXH3_64bits((key), (length)))
-#define uthash_malloc(size)       memory_new(size)
-#define uthash_free(memory, size) free(memory)
-#include <uthash.h>
-
 struct kv_entry {
     struct bytes *key;
     struct bytes *value;
     uint64_t modified;
-    UT_hash_handle hh;
 };
 
 void kv_init(struct kv *kv)
 {
     memset(kv, 0, sizeof(*kv));
+    kv_index_init(&kv->index);
 }
 
 void kv_release(struct kv *kv)
 {
-    HASH_CLEAR(hh, kv->index);
+    kv_index_release(&kv->index);
     for (size_t i = 0; i < kv->count; i++) {
-        bytes_release(kv->entries[i]->key);
-        bytes_release(kv->entries[i]->value);
-        free(kv->entries[i]);
+        bytes_release(kv->entries[i].key);
+        bytes_release(kv->entries[i].value);
     }
     free(kv->entries);
     kv_init(kv);
@@ -65,29 +60,47 @@ static uint64_t key_seed(const struct bytes *key)
     return XXH3_64bits(key->data, key->length);
 }
 
+static uint32_t key_hash(const void *key, size_t length)
+{
+    return (uint32_t)XXH3_64bits(key, length);
+}
+
+static bool key_is(const struct bytes *key, const void *octets, size_t length)
+{
+    return key->length == length && memcmp(key->data, octets, length) == 0;
+}
+
 static struct kv_entry *kv_find(const struct kv *kv, const void *key,
                                 size_t length)
 {
-    struct kv_entry *entry;
+    struct kv_search search;
+    size_t position;
 
     if (length == 0)
         key = ""; /* an empty key in a message is NULL */
-    HASH_FIND(hh, kv->index, key, (unsigned)length, entry);
-    return entry;
+    search = kv_search_begin(&kv->index, key_hash(key, length));
+    while (kv_search_next(&search, &position)) {
+        struct kv_entry *entry = &kv->entries[position];
+
+        if (key_is(entry->key, key, length))
+            return entry;
+    }
+    return NULL;
 }
 
+/* Adds a key without a value. */
 static struct kv_entry *kv_add(struct kv *kv, struct bytes *key)
 {
-    struct kv_entry *entry = memory_new(sizeof(*entry));
+    struct kv_entry *entry;
 
     if (kv->count == kv->capacity) {
-        kv->capacity = kv->capacity ? 2 * kv->capacity : 16;
+        kv->capacity = kv->capacity ? 2 * kv->capacity : 8;
         kv->entries =
             memory_resize(kv->entries, kv->capacity * sizeof(*kv->entries));
     }
-    kv->entries[kv->count++] = entry;
-    entry->key = bytes_share(key);
-    HASH_ADD_KEYPTR(hh, kv->index, entry->key->data, entry->key->length, entry);
+    kv_index_add(&kv->index, key_hash(key->data, key->length), kv->count);
+    entry = &kv->entries[kv->count++];
+    *entry = (struct kv_entry){.key = bytes_share(key)};
     kv->octets += key->length;
     return entry;
 }
@@ -115,7 +128,7 @@ void kv_clone(const struct kv *kv, struct kv *copy)
 {
     kv_init(copy);
     for (size_t i = 0; i < kv->count; i++) {
-        const struct kv_entry *from = kv->entries[i];
+        const struct kv_entry *from = &kv->entries[i];
         struct kv_entry *entry = kv_add(copy, from->key);
 
         entry->value = bytes_share(from->value);
@@ -176,7 +189,7 @@ struct kv_item kv_at(const struct kv *kv, size_t position)
     const struct kv_entry *entry;
 
     assert(position < kv->count);
-    entry = kv->entries[position];
+    entry = &kv->entries[position];
     return (struct kv_item){entry->key, entry->value, entry->modified};
 }
 
@@ -184,7 +197,7 @@ void kv_describe(const struct kv *kv, struct sink *sink)
 {
     sink_open(sink, "kv");
     for (size_t i = 0; i < kv->count; i++) {
-        const struct kv_entry *entry = kv->entries[i];
+        const struct kv_entry *entry = &kv->entries[i];
 
         sink_octets(sink, "key", entry->key->data, entry->key->length);
         sink_octets(sink, "value", entry->value->data, entry->value->length);

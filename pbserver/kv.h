@@ -19,6 +19,7 @@
 
 #include "node/bytes.h"
 #include "node/sink.h"
+#include "pbserver/kv_index.h"
 
 struct kv_entry;
 
@@ -30,8 +31,8 @@ struct digest_sum {
 
 /* Treat the fields as private. */
 struct kv {
-    struct kv_entry *index;    /* by key (uthash) */
-    struct kv_entry **entries; /* by position */
+    struct kv_index index;    /* from keys to positions */
+    struct kv_entry *entries; /* by position */
     size_t count;
     size_t capacity;
     uint64_t octets; /* of all keys and values */

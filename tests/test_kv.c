@@ -208,6 +208,46 @@ TEST(a_cloned_map_is_independent)
     sink_release(&texts[1]);
 }
 
+static bool index_has(const struct kv_index *index, uint32_t hash,
+                      size_t wanted)
+{
+    struct kv_search search = kv_search_begin(index, hash);
+    size_t position;
+
+    while (kv_search_next(&search, &position)) {
+        if (position == wanted)
+            return true;
+    }
+    return false;
+}
+
+/* While it grows, positions are in two tables: none is lost between them, also
+ * when many share a hash, and it is never more than a part full. */
+TEST(an_index_finds_every_position_while_it_grows)
+{
+    enum { POSITIONS = 20000, SHARED = 4 };
+    struct kv_index index;
+    uint64_t random = seed_of_test();
+    size_t growing = 0;
+
+    kv_index_init(&index);
+    ck_assert(!index_has(&index, 0, 0));
+    for (uint32_t i = 0; i < POSITIONS; i++) {
+        uint32_t earlier = random_between(&random, 0, i);
+
+        kv_index_add(&index, i / SHARED * 7919, i);
+        growing += index.old.slots != NULL;
+        ck_assert(index_has(&index, i / SHARED * 7919, i));
+        ck_assert(index_has(&index, earlier / SHARED * 7919, earlier));
+        ck_assert(!index_has(&index, i / SHARED * 7919 + 1, i));
+        ck_assert_uint_le(4 * index.count, 3 * index.table.size);
+    }
+    ck_assert_uint_gt(growing, 100);
+    for (uint32_t i = 0; i < POSITIONS; i++)
+        ck_assert(index_has(&index, i / SHARED * 7919, i));
+    kv_index_release(&index);
+}
+
 /* Thousands of changes, against an array of values. */
 TEST(a_map_is_like_an_array_of_values)
 {
@@ -771,7 +811,9 @@ SUITE("kv", CASE(a_map_keeps_the_newest_value),
       CASE(keys_are_compared_by_all_their_octets),
       CASE(keys_keep_their_positions), CASE(a_map_counts_its_octets),
       CASE(the_digest_depends_on_the_content_only),
-      CASE(a_cloned_map_is_independent), CASE(a_map_is_like_an_array_of_values),
+      CASE(a_cloned_map_is_independent),
+      CASE(an_index_finds_every_position_while_it_grows),
+      CASE(a_map_is_like_an_array_of_values),
       CASE_SIGNAL(a_change_by_an_older_operation_asserts, SIGABRT),
       CASE(the_oldest_session_is_the_one_unused_for_longest),
       CASE(a_list_of_sessions_rebuilds_the_table),
