@@ -117,7 +117,8 @@ int host_clock_check_stamp(const Pbkv__Frame *frame)
     for (size_t i = 0; i < frame->n_vector; i++) {
         if (!entry_is_valid(frame->vector[i]))
             return -EPROTO;
-        if (filter_note(&filter, &frame->vector[i]->host) &&
+        if (frame->n_vector > 1 &&
+            filter_note(&filter, &frame->vector[i]->host) &&
             name_repeats(frame, i))
             return -EPROTO;
     }

@@ -104,7 +104,6 @@ int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
                  Pbkv__Frame **frame)
 {
     ProtobufCMessage *message;
-    struct peer peer;
     int result =
         decode(arena, &pbkv__frame__descriptor, data, length, &message);
 
@@ -112,8 +111,9 @@ int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
         return result;
     *frame = (Pbkv__Frame *)message;
     if (!(*frame)->from || !(*frame)->body ||
-        peer_from_message((*frame)->from, &peer) < 0 ||
-        !peer_is_present(&peer) || peer_from_message((*frame)->to, &peer) < 0)
+        (*frame)->from->address.len == 0 ||
+        !peer_message_is_valid((*frame)->from) ||
+        !peer_message_is_valid((*frame)->to))
         return -EPROTO;
     return message_check((*frame)->body);
 }

@@ -28,6 +28,8 @@ static bool view_is_valid(const Pbkv__View *message)
 {
     struct view view;
 
+    if (!message)
+        return true; /* view 0 */
     if (view_from_message(message, &view) < 0 || view.number > NUMBER_LIMIT)
         return false;
     if (view.number == 0 || !peer_is_present(&view.primary))

@@ -12,16 +12,23 @@
 
 #include "node/sink.h"
 
-int address_init(struct address *address, const void *text, size_t length)
+static bool address_is_valid(const void *text, size_t length)
 {
     const unsigned char *octets = text;
 
     if (length == 0 || length > ADDRESS_MAX)
-        return -EINVAL;
+        return false;
     for (size_t i = 0; i < length; i++) {
         if (octets[i] <= ' ' || octets[i] > '~')
-            return -EINVAL;
+            return false;
     }
+    return true;
+}
+
+int address_init(struct address *address, const void *text, size_t length)
+{
+    if (!address_is_valid(text, length))
+        return -EINVAL;
     memset(address, 0, sizeof(*address));
     memcpy(address->text, text, length);
     address->length = (uint8_t)length;
@@ -114,6 +121,12 @@ void view_to_message(const struct view *view, struct view_message *message)
     peer_to_message(&view->backup, &message->backup);
     message->view.primary = &message->primary;
     message->view.backup = &message->backup;
+}
+
+bool peer_message_is_valid(const Pbkv__Peer *message)
+{
+    return !message || message->address.len == 0 ||
+           address_is_valid(message->address.data, message->address.len);
 }
 
 int peer_from_message(const Pbkv__Peer *message, struct peer *peer)

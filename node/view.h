@@ -86,6 +86,9 @@ struct view_message {
 };
 void view_to_message(const struct view *view, struct view_message *message);
 
+/* Returns whether a message can be copied into a value; NULL can. */
+bool peer_message_is_valid(const Pbkv__Peer *message);
+
 /* Copies a message into a value. Returns 0, or -EINVAL when an address is not
  * valid. A message that is NULL, or has an empty address, gives an absent
  * server; a NULL view gives view 0. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sessions: see sessions.h. uthash keeps its items in the order in which they
- * were added; taking an item out and adding it again at every use makes that
- * order the order of last use.
+ * sessions: see sessions.h. A session is in a table, where it stays, and in a
+ * list, at whose end every use puts it: so the list is in the order of last
+ * use.
  */
 #include "pbserver/sessions.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include <xxhash.h>
 
 #include "node/memory.h"
@@ -21,6 +22,8 @@
 
 struct session {
     struct session_record record;
+    struct session *prev; /* in the list */
+    struct session *next;
     UT_hash_handle hh;
 };
 
@@ -46,27 +49,22 @@ static void record_sum(const struct session_record *record, uint64_t counted[3])
     counted[2] = record->op;
 }
 
-static void session_remove(struct sessions *sessions, struct session *session)
+static void sum_add(struct sessions *sessions,
+                    const struct session_record *record)
 {
     uint64_t counted[3];
 
-    record_sum(&session->record, counted);
-    digest_sum_subtract(&sessions->sum, counted, sizeof(counted),
-                        session->record.id);
-    HASH_DEL(sessions->table, session);
-    sessions->count--;
+    record_sum(record, counted);
+    digest_sum_add(&sessions->sum, counted, sizeof(counted), record->id);
 }
 
-static void session_add(struct sessions *sessions, struct session *session)
+static void sum_subtract(struct sessions *sessions,
+                         const struct session_record *record)
 {
     uint64_t counted[3];
 
-    record_sum(&session->record, counted);
-    digest_sum_add(&sessions->sum, counted, sizeof(counted),
-                   session->record.id);
-    HASH_ADD(hh, sessions->table, record.id, sizeof(session->record.id),
-             session);
-    sessions->count++;
+    record_sum(record, counted);
+    digest_sum_subtract(&sessions->sum, counted, sizeof(counted), record->id);
 }
 
 void sessions_release(struct sessions *sessions)
@@ -74,9 +72,9 @@ void sessions_release(struct sessions *sessions)
     struct session *session;
     struct session *next;
 
-    HASH_ITER(hh, sessions->table, session, next)
+    HASH_CLEAR(hh, sessions->table);
+    DL_FOREACH_SAFE(sessions->list, session, next)
     {
-        HASH_DEL(sessions->table, session);
         free(session);
     }
     sessions_init(sessions);
@@ -85,8 +83,8 @@ void sessions_release(struct sessions *sessions)
 void sessions_clone(const struct sessions *sessions, struct sessions *copy)
 {
     sessions_init(copy);
-    for (const struct session *session = sessions->table; session;
-         session = session->hh.next)
+    for (const struct session *session = sessions->list; session;
+         session = session->next)
         sessions_set(copy, &session->record);
 }
 
@@ -98,23 +96,35 @@ const struct session_record *sessions_find(const struct sessions *sessions,
     return session ? &session->record : NULL;
 }
 
+static struct session *session_new(struct sessions *sessions, uint64_t id)
+{
+    struct session *session = memory_new(sizeof(*session));
+
+    session->record.id = id;
+    HASH_ADD(hh, sessions->table, record.id, sizeof(id), session);
+    sessions->count++;
+    return session;
+}
+
 void sessions_set(struct sessions *sessions,
                   const struct session_record *record)
 {
     struct session *session = session_find(sessions, record->id);
 
     assert(record->id > 0 && record->op >= record->id);
-    if (session)
-        session_remove(sessions, session);
-    else
-        session = memory_new(sizeof(*session));
+    if (session) {
+        sum_subtract(sessions, &session->record);
+        DL_DELETE(sessions->list, session);
+    } else
+        session = session_new(sessions, record->id);
     session->record = *record;
-    session_add(sessions, session);
+    sum_add(sessions, record);
+    DL_APPEND(sessions->list, session);
 }
 
 uint64_t sessions_oldest(const struct sessions *sessions)
 {
-    return sessions->table ? sessions->table->record.id : 0;
+    return sessions->list ? sessions->list->record.id : 0;
 }
 
 void sessions_evict(struct sessions *sessions, uint64_t id)
@@ -123,7 +133,10 @@ void sessions_evict(struct sessions *sessions, uint64_t id)
 
     if (!session)
         return;
-    session_remove(sessions, session);
+    sum_subtract(sessions, &session->record);
+    DL_DELETE(sessions->list, session);
+    HASH_DEL(sessions->table, session);
+    sessions->count--;
     free(session);
 }
 
@@ -135,8 +148,8 @@ struct session_record *sessions_list(const struct sessions *sessions)
     if (sessions->count == 0)
         return NULL;
     list = memory_new(sessions->count * sizeof(*list));
-    for (const struct session *session = sessions->table; session;
-         session = session->hh.next)
+    for (const struct session *session = sessions->list; session;
+         session = session->next)
         list[i++] = session->record;
     assert(i == sessions->count);
     return list;
@@ -145,8 +158,8 @@ struct session_record *sessions_list(const struct sessions *sessions)
 void sessions_describe(const struct sessions *sessions, struct sink *sink)
 {
     sink_open(sink, "sessions");
-    for (const struct session *session = sessions->table; session;
-         session = session->hh.next) {
+    for (const struct session *session = sessions->list; session;
+         session = session->next) {
         sink_u64(sink, "id", session->record.id);
         sink_u64(sink, "seq", session->record.seq);
         sink_u64(sink, "status", (uint64_t)session->record.status);

@@ -32,7 +32,8 @@ struct session_record {
 
 /* Treat the fields as private, except count. */
 struct sessions {
-    struct session *table; /* by id, in the order of last use (uthash) */
+    struct session *table; /* by id (uthash) */
+    struct session *list;  /* in the order of last use (utlist) */
     size_t count;
     struct digest_sum sum;
 };

@@ -49,6 +49,11 @@ struct connection {
      * address that last sent on it, or NULL. */
     struct route *route;
 
+    /* Who sent the last frame, and whether that address can be dialled: mostly
+     * the next frame has the same sender. */
+    struct peer sender;
+    bool sender_is_dialable;
+
     struct event *readable;
     struct event *writable;
     struct output output;

@@ -63,18 +63,45 @@ static void trace_receipt(struct rpc *rpc, const Pbkv__Frame *frame)
               message_format(frame->body, text, sizeof(text)));
 }
 
-/* Moves the clocks. A client's entry does not stay in them (rule K4). */
-static void merge(struct rpc *rpc, const Pbkv__Frame *frame,
-                  const struct address *claimed)
+/* Whether the frame claims the same sender as the one before it. */
+static bool sender_is_known(const struct connection *connection,
+                            const Pbkv__Peer *claimed)
 {
+    const struct peer *sender = &connection->sender;
+
+    return claimed->incarnation == sender->incarnation &&
+           claimed->address.len == sender->address.length &&
+           memcmp(claimed->address.data, sender->address.text,
+                  claimed->address.len) == 0;
+}
+
+/* Notes who claims to have sent the frame. */
+static void learn_sender(struct connection *connection,
+                         const Pbkv__Peer *claimed)
+{
+    struct peer *sender = &connection->sender;
+    int error;
+
+    if (sender_is_known(connection, claimed))
+        return;
+    error = peer_from_message(claimed, sender);
+    assert(error == 0 && peer_is_present(sender)); /* frame_decode */
+    (void)error;
+    connection->sender_is_dialable = address_is_dialable(&sender->address);
+}
+
+/* Moves the clocks. A client's entry does not stay in them (rule K4). */
+static void merge(struct connection *connection, const Pbkv__Frame *frame)
+{
+    struct rpc *rpc = connection->rpc;
     bool honest =
-        host_clock_receive(&rpc->clock, frame, !address_is_dialable(claimed));
+        host_clock_receive(&rpc->clock, frame, !connection->sender_is_dialable);
 
     trace_receipt(rpc, frame);
     if (!honest)
         rpc_event_format(rpc, LOG_LEVEL_WARN, "clock.ahead",
                          "%s claims events of this host that never happened",
-                         claimed->text);
+                         connection->sender.address.text);
 }
 
 static void deliver(struct rpc *rpc, const struct peer *from,
@@ -100,11 +127,11 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
         return refuse_undecodable(rpc, error);
     if (host_clock_check_stamp(frame) < 0)
         return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
-    if (peer_from_message(frame->from, &from) < 0 || !peer_is_present(&from))
-        return refuse(rpc, "frame.meaningless", "no sender", -EPROTO);
     if (!is_for_us(rpc, frame))
         return 0;
-    merge(rpc, frame, &from.address);
+    learn_sender(connection, frame->from);
+    merge(connection, frame);
+    from = connection->sender;
     if (connection->dialled)
         from.address = *route_dialled(connection);
     else

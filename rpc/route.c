@@ -12,13 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 #include <utlist.h>
+#include <xxhash.h>
 
 #include "node/random.h"
 #include "rpc/address.h"
 #include "rpc/connection.h"
 #include "rpc/socket.h"
+
+#define HASH_FUNCTION(key, length, hash)                                       \
+    ((hash) = (unsigned)XXH3_64bits((key), (length)))
+#include <uthash.h>
 
 enum {
     PAUSE_FIRST_MS = 10,
