@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: see message.h. This file has the arena and the codec; what makes a
- * message meaningful is in message_check.c, how it reads in message_text.c.
+ * message: see message.h. This file has the arena and the codec; what is around
+ * a body is read by message_frame.c, what makes a message meaningful is in
+ * message_check.c, how it reads in message_text.c.
  *
  * The arena hands out memory from one block and takes nothing back. The block
  * is sized by the budget of the largest frame so far; the system backs only
@@ -81,35 +82,28 @@ static int arena_reset(struct arena *arena, size_t length)
     return arena->memory ? 0 : -ENOMEM;
 }
 
-static int decode(struct arena *arena,
-                  const ProtobufCMessageDescriptor *descriptor,
-                  const uint8_t *data, size_t length,
-                  ProtobufCMessage **message)
+/* Makes the arena ready for a message of length octets. */
+static int begin(struct arena *arena, size_t length)
 {
-    int result;
+    return length > FRAME_LIMIT ? -E2BIG : arena_reset(arena, length);
+}
 
-    if (length > FRAME_LIMIT)
-        return -E2BIG;
-    result = arena_reset(arena, length);
-    if (result < 0)
-        return result;
-    *message =
-        protobuf_c_message_unpack(descriptor, &arena->allocator, length, data);
-    if (*message)
-        return 0;
+/* Returns why nothing could be decoded. */
+static int failure(const struct arena *arena)
+{
     return arena->exhausted ? -E2BIG : -EBADMSG;
 }
 
 int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
                  Pbkv__Frame **frame)
 {
-    ProtobufCMessage *message;
-    int result =
-        decode(arena, &pbkv__frame__descriptor, data, length, &message);
+    int result = begin(arena, length);
 
     if (result < 0)
         return result;
-    *frame = (Pbkv__Frame *)message;
+    *frame = message_read_frame(arena, data, length);
+    if (!*frame)
+        return failure(arena);
     if (!(*frame)->from || !(*frame)->body ||
         (*frame)->from->address.len == 0 ||
         !peer_message_is_valid((*frame)->from) ||
@@ -121,13 +115,12 @@ int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
 int message_decode(struct arena *arena, const uint8_t *data, size_t length,
                    Pbkv__Body **body)
 {
-    ProtobufCMessage *message;
-    int result = decode(arena, &pbkv__body__descriptor, data, length, &message);
+    int result = begin(arena, length);
 
     if (result < 0)
         return result;
-    *body = (Pbkv__Body *)message;
-    return message_check(*body);
+    *body = pbkv__body__unpack(&arena->allocator, length, data);
+    return *body ? message_check(*body) : failure(arena);
 }
 
 struct bytes *message_encode(const Pbkv__Body *body)

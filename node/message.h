@@ -70,6 +70,12 @@ void arena_release(struct arena *arena);
 int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
                  Pbkv__Frame **frame);
 
+/* Decodes a Frame into an arena that is ready for it, without checking it: for
+ * frame_decode. Returns NULL when it is not a frame or the arena is exhausted.
+ */
+Pbkv__Frame *message_read_frame(struct arena *arena, const uint8_t *data,
+                                size_t length);
+
 /* Decodes and checks a Body in the same way. */
 int message_decode(struct arena *arena, const uint8_t *data, size_t length,
                    Pbkv__Body **body);
