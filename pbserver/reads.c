@@ -51,10 +51,18 @@ static void reads_make_room(struct reads *reads)
         memory_resize(reads->queue, reads->capacity * sizeof(*reads->queue));
 }
 
+uint64_t reads_newest_round(const struct reads *reads)
+{
+    return reads->count > 0 ? reads->queue[reads->head + reads->count - 1].round
+                            : 0;
+}
+
 void reads_push(struct reads *reads, const struct waiting_read *read)
 {
-    assert(reads->count == 0 ||
-           reads->queue[reads->head + reads->count - 1].round <= read->round);
+    uint64_t newest = reads_newest_round(reads);
+
+    assert(newest <= read->round);
+    reads->newest_count = newest < read->round ? 1 : reads->newest_count + 1;
     reads_make_room(reads);
     reads->queue[reads->head + reads->count++] = *read;
     reads->octets += read->answer->length;
@@ -65,17 +73,13 @@ const struct waiting_read *reads_at(const struct reads *reads, size_t i)
     return i < reads->count ? &reads->queue[reads->head + i] : NULL;
 }
 
-uint64_t reads_newest_round(const struct reads *reads)
-{
-    return reads->count > 0 ? reads->queue[reads->head + reads->count - 1].round
-                            : 0;
-}
-
 void reads_remove(struct reads *reads, size_t i)
 {
     struct waiting_read *read = &reads->queue[reads->head + i];
 
     assert(i < reads->count);
+    if (i >= reads->count - reads->newest_count)
+        reads->newest_count--;
     reads->octets -= read->answer->length;
     bytes_release(read->answer);
     reads->count--;

@@ -32,7 +32,8 @@ struct reads {
     size_t head;
     size_t count; /* from head on */
     size_t capacity;
-    size_t octets; /* of all answers */
+    size_t octets;       /* of all answers */
+    size_t newest_count; /* how many wait for the newest round */
 };
 
 /* Makes an empty queue. */

@@ -7,7 +7,9 @@
  *
  * What arrives together is sent together: a request only starts the turn timer,
  * whose delay is 0, and when it fires all operations that have come in by then
- * go out as one Forward. The reads among them share its round.
+ * go out as one Forward. The reads among them share its round. A turn that
+ * brings very much sends some of it early, so that the backup works at the same
+ * time.
  *
  * Nothing is assumed of the network. What is lost leaves a gap, which the
  * backup does not cross; when a resend timer finds that nothing has moved, the
@@ -23,6 +25,7 @@
 
 enum {
     FORWARD_OPS_MAX = 4096, /* operations of a Forward */
+    EARLY_REQUESTS = 32,    /* that do not wait for the end of the turn */
     FLIGHT_CHUNKS = 8,      /* chunk_octets that may be on the way */
     PATIENCE_MAX = 5,       /* doublings of the time between resends */
 };
@@ -125,19 +128,6 @@ static bool has_new_reads(const struct server *server)
     return reads_newest_round(&server->reads) > server->round;
 }
 
-void server_replicate(struct server *server, struct env *env)
-{
-    assert(server_is_primary(server));
-    if (server_commits_alone(server))
-        server_commit(server, env, server->state.op);
-    if (!server->turning && server_has_installed_backup(server) &&
-        (can_forward(server) || has_new_reads(server))) {
-        server->turning = true;
-        env_set_timer(env, SERVER_TIMER_TURN, 0, 0);
-    }
-    server_watch_backup(server, env);
-}
-
 /* Sends what the backup lacks, as far as the window allows; if `ask`, or if
  * there are new reads, at least the question whether it is still there. */
 static void send_due(struct server *server, struct env *env, bool ask)
@@ -154,6 +144,40 @@ static void send_due(struct server *server, struct env *env, bool ask)
         forward_batch(server, env);
     if (ask && server->forwarded == sent)
         send_forward(server, env, server->forwarded + 1, NULL, 0);
+}
+
+/* Whether so much has come in that it does not wait for the end of the turn. */
+static bool is_much(const struct server *server)
+{
+    uint64_t requests = 0;
+
+    if (can_forward(server))
+        requests += server->state.op - server->forwarded;
+    if (has_new_reads(server))
+        requests += server->reads.newest_count;
+    return requests >= EARLY_REQUESTS;
+}
+
+/* There is something to send: now, if it is much, or at the end of the turn. */
+static void send_soon(struct server *server, struct env *env)
+{
+    if (is_much(server))
+        send_due(server, env, false);
+    else if (!server->turning) {
+        server->turning = true;
+        env_set_timer(env, SERVER_TIMER_TURN, 0, 0);
+    }
+}
+
+void server_replicate(struct server *server, struct env *env)
+{
+    assert(server_is_primary(server));
+    if (server_commits_alone(server))
+        server_commit(server, env, server->state.op);
+    if (server_has_installed_backup(server) &&
+        (can_forward(server) || has_new_reads(server)))
+        send_soon(server, env);
+    server_watch_backup(server, env);
 }
 
 void server_on_turn_timer(struct server *server, struct env *env)

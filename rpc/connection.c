@@ -20,12 +20,15 @@
 #include "rpc/socket.h"
 
 enum {
-    FLUSH_OCTETS = 128 * 1024, /* queued: send without waiting for the turn */
-    VECTORS = 64,              /* segments in one sendmsg */
-    PARTIAL_KEPT = 4 * 1024,   /* octets of memory an idle connection keeps */
-    RESERVE_SHARE = 4,         /* one octet in so many is for dialled ones */
-    CONNECT_LIMIT_MS = 3000,   /* after which an attempt is given up */
-    SWEEPS = 5,                /* in the time that a frame may not grow */
+    /* Queued octets that are sent without waiting for the turn: what answers
+     * us can begin, and who reads a lot does not have to wait for the rest. */
+    FLUSH_DIALLED = 4 * 1024,
+    FLUSH_ACCEPTED = 128 * 1024,
+    VECTORS = 64,            /* segments in one sendmsg */
+    PARTIAL_KEPT = 4 * 1024, /* octets of memory an idle connection keeps */
+    RESERVE_SHARE = 4,       /* one octet in so many is for dialled ones */
+    CONNECT_LIMIT_MS = 3000, /* after which an attempt is given up */
+    SWEEPS = 5,              /* in the time that a frame may not grow */
 };
 
 /* ---- Life ------------------------------------------------------------- */
@@ -128,7 +131,9 @@ static int push(struct connection *connection)
     int count = output_gather(&connection->output, vectors, VECTORS);
 
     message.msg_iovlen = (size_t)count;
-    ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = count == 1 ? send(connection->fd, vectors[0].iov_base,
+                                     vectors[0].iov_len, MSG_NOSIGNAL)
+                              : sendmsg(connection->fd, &message, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR)
         return 0;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -177,6 +182,11 @@ static size_t share_of(const struct connection *connection, size_t limit)
     return connection->dialled ? limit : limit - limit / RESERVE_SHARE;
 }
 
+static size_t flush_threshold(const struct connection *connection)
+{
+    return connection->dialled ? FLUSH_DIALLED : FLUSH_ACCEPTED;
+}
+
 bool connection_send(struct connection *connection,
                      const struct outgoing *outgoing)
 {
@@ -197,7 +207,8 @@ bool connection_send(struct connection *connection,
     rpc->output_octets += size;
     ++rpc->figures.frames_out;
     mark_dirty(connection);
-    if (connection->output.octets >= FLUSH_OCTETS && !connection->broken)
+    if (connection->output.octets >= flush_threshold(connection) &&
+        !connection->broken)
         connection->broken = flush(connection) < 0;
     return true;
 }

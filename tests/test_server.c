@@ -862,6 +862,35 @@ TEST(requests_of_one_turn_share_a_forward)
     group_release(&group);
 }
 
+/* P3, P4: a turn that brings very much sends a part of it early. */
+TEST(a_long_turn_sends_early)
+{
+    enum { EARLY = 32 };
+    struct server_config config = group_config();
+    struct group group;
+    uint64_t session;
+
+    config.chunk_octets = 65536;
+    group_make_pair(&group, &config);
+    session = open_session(&group, A, CLIENT);
+    group.one_turn = true;
+    ask_get(&group, A, OTHER_CLIENT, 1, "k");
+    for (uint64_t seq = 1; seq < EARLY - 1; seq++)
+        ask_put(&group, A, CLIENT, 1 + seq, session, seq, "k", "v");
+    ck_assert_uint_eq(group.network.count, 0);
+    ask_get(&group, A, OTHER_CLIENT, EARLY, "k");
+    ck_assert_uint_eq(group.network.count, 1);
+    ask_get(&group, A, OTHER_CLIENT, EARLY + 1, "k");
+    group_pass(&group, FORWARD, 0);
+    group_pass(&group, FORWARD_ACK, 0);
+    ck_assert_uint_eq(group.answers.count, EARLY);
+    group_end_turn(&group, A);
+    group_pump(&group);
+    ck_assert_uint_eq(group.answers.count, EARLY + 1);
+    ck_assert_uint_eq(group_server(&group, A)->round, 2);
+    group_release(&group);
+}
+
 /* P4: the reads of one turn share a round; the next turn has one of its own. */
 TEST(reads_of_one_turn_share_a_round)
 {
@@ -1899,7 +1928,7 @@ SUITE("server", CASE(the_only_server_of_view_one_serves),
       CASE(a_read_needs_a_confirmation_asked_for_after_it),
       CASE(a_confirmation_answers_the_reads_before_it),
       CASE(requests_of_one_turn_share_a_forward),
-      CASE(reads_of_one_turn_share_a_round),
+      CASE(reads_of_one_turn_share_a_round), CASE(a_long_turn_sends_early),
       CASE(a_turn_that_ends_too_late_sends_nothing),
       CASE(a_read_waits_for_the_operations_it_shows),
       CASE(a_read_does_not_show_later_operations),
