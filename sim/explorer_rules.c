@@ -479,7 +479,8 @@ const char *goal_under_way(const struct explorer_view *view)
         const struct server *server = server_at(view, i);
 
         if (server && server->state.op >= view->parameter &&
-            server_is_serving(server) && server->committed < server->state.op)
+            server_is_serving(server) && server->committed < server->state.op &&
+            server->forwarded == server->state.op)
             return "an operation is under way";
     }
     return NULL;
@@ -502,6 +503,7 @@ const char *goal_two_under_way(const struct explorer_view *view)
         if (server && server->state.op == view->parameter &&
             server_is_serving(server))
             has_two = server->committed + 2 <= server->state.op &&
+                      server->forwarded == server->state.op &&
                       has_two_updates(server);
         else if (server && server->state.op + 2 > view->parameter)
             return NULL;

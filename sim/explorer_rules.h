@@ -66,11 +66,12 @@ const char *goal_transferring(const struct explorer_view *view);
 /* Every client has ended its first operation. */
 const char *goal_answered(const struct explorer_view *view);
 
-/* A server has applied an operation of this number, and not committed it. */
+/* A server has applied and forwarded an operation of this number, and not
+ * committed it. */
 const char *goal_under_way(const struct explorer_view *view);
 
-/* A primary has come to this op number with two Appends, and neither has
- * reached another server. */
+/* A primary has come to this op number with two Appends, and has forwarded
+ * them; neither has reached another server. */
 const char *goal_two_under_way(const struct explorer_view *view);
 
 /* Each client has ended at least as many operations as its four bits of the

@@ -485,25 +485,25 @@ TEST(the_view_service_goes_on_from_its_record)
 /* T1 to T4: operations during a transfer in small chunks */
 TEST(operations_during_a_transfer)
 {
-    check_exhausted("transfer", true, 41536, 564272, 28);
+    check_exhausted("transfer", true, 61376, 825664, 31);
 }
 
 /* P4: reads of a primary that does not know that it was replaced */
 TEST(a_deposed_primary_is_asked)
 {
-    check_exhausted("stale-read", true, 16353, 175239, 25);
+    check_exhausted("stale-read", true, 2332, 18432, 17);
 }
 
 /* P2, P3 */
 TEST(a_forward_arrives_four_views_later)
 {
-    check_exhausted("stale-forward", true, 3038, 53133, 19);
+    check_exhausted("stale-forward", true, 1922, 25637, 19);
 }
 
 /* T5 */
 TEST(an_acknowledgement_of_a_transfer_arrives_two_views_later)
 {
-    check_exhausted("stale-ack", true, 47568, 408170, 29);
+    check_exhausted("stale-ack", true, 115440, 999546, 34);
 }
 
 /* P1, P3, P4, P6 */
@@ -521,7 +521,7 @@ TEST(two_clients_append_to_one_key)
 /* P2, P4, P5, P6 */
 TEST(failover_while_an_operation_is_under_way)
 {
-    check_exhausted("failover-op", false, 74622, 608387, 23);
+    check_exhausted("failover-op", false, 40766, 318782, 22);
 }
 
 /* T1 to T5, with a deposed primary that does not know it */

@@ -192,8 +192,8 @@ TEST(two_clients_over_links_that_keep_the_order)
             explore("two-clients", EXPLORER_FIFO, 1, threads);
 
         ck_assert_int_eq(found.end, EXPLORER_EXHAUSTED);
-        ck_assert_msg(found.states == 4374 && found.transitions == 9946 &&
-                          found.depth == 25,
+        ck_assert_msg(found.states == 6286 && found.transitions == 14448 &&
+                          found.depth == 29,
                       "%" PRIu64 " states, %" PRIu64
                       " transitions, depth %" PRIu32,
                       found.states, found.transitions, found.depth);
