@@ -420,6 +420,15 @@ const char *goal_paired(const struct explorer_view *view)
                : NULL;
 }
 
+const char *goal_paired_by_s1(const struct explorer_view *view)
+{
+    const struct view_record *record = record_of(view);
+
+    return record && strcmp(record->view.primary.address.text, "s1") == 0
+               ? goal_paired(view)
+               : NULL;
+}
+
 const char *goal_view(const struct explorer_view *view)
 {
     const struct view_record *record = record_of(view);

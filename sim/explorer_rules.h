@@ -48,6 +48,9 @@ const char *rule_acknowledged_has_state(const struct explorer_view *view);
  * acknowledged, and both servers know it and have the state. */
 const char *goal_paired(const struct explorer_view *view);
 
+/* As goal_paired, and s1 is primary: what follows knows who is who. */
+const char *goal_paired_by_s1(const struct explorer_view *view);
+
 /* The view service has come to the view of this number. */
 const char *goal_view(const struct explorer_view *view);
 

@@ -35,7 +35,7 @@ static const struct script_op append_get[] = {{SCRIPT_APPEND, "k", "a"},
 /* The way to view 2 with an installed backup, no client and no third server. */
 #define TO_VIEW_2                                                              \
     {                                                                          \
-        .goal = goal_paired, .goal_parameter = 2, .views = 2,                  \
+        .goal = goal_paired_by_s1, .goal_parameter = 2, .views = 2,            \
         .clients_off = EVERYBODY, .servers_off = 4                             \
     }
 

@@ -491,13 +491,13 @@ TEST(operations_during_a_transfer)
 /* P4: reads of a primary that does not know that it was replaced */
 TEST(a_deposed_primary_is_asked)
 {
-    check_exhausted("stale-read", true, 2332, 18432, 17);
+    check_exhausted("stale-read", true, 125537, 1365027, 29);
 }
 
 /* P2, P3 */
 TEST(a_forward_arrives_four_views_later)
 {
-    check_exhausted("stale-forward", true, 1922, 25637, 19);
+    check_exhausted("stale-forward", true, 4322, 60437, 21);
 }
 
 /* T5 */
