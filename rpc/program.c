@@ -310,6 +310,7 @@ int program_configure(const struct program *program,
     config->on_log = program_log_line;
     config->context = log;
     config->trace_path = runtime->trace;
+    config->trace_limit = runtime->trace_max;
     if (runtime->log_level != NULL && !parse_level(runtime->log_level, config))
         return program_refuse(
             program, "--log-level takes debug, info, warn or none, not '%s'",

@@ -146,10 +146,11 @@ void program_log_close(struct program_log *log);
 
 /* ---- Flags of every runtime --------------------------------------------- */
 
-/* What --log-level, --trace and --faults say. NULL: not given. */
+/* What --log-level, --trace, --trace-max and --faults say. NULL: not given. */
 struct program_runtime {
     const char *log_level;
     const char *trace;
+    size_t trace_max; /* octets; 0: no limit */
     const char *faults;
 };
 
@@ -161,6 +162,10 @@ struct program_runtime {
         PROGRAM_TEXT_OPTION("trace", "FILE",                                   \
                             "append one stamped line per event to FILE",       \
                             &(runtime)->trace),                                \
+        PROGRAM_SIZE_OPTION("trace-max", "OCTETS",                             \
+                            "end the trace when its file is full "             \
+                            "(0: no limit)",                                   \
+                            &(runtime)->trace_max, 0, 0),                      \
         PROGRAM_TEXT_OPTION("faults", "SPEC",                                  \
                             "lose, double and delay messages that are sent: "  \
                             "drop=0.1,dup=0.05,delay=0-20ms,seed=7",           \

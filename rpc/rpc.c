@@ -432,7 +432,8 @@ static int make_clock(struct rpc *rpc, const char **reason)
     *reason = "the trace cannot be opened";
     if (rpc->config.trace_path == NULL)
         return 0;
-    return trace_open(rpc->config.trace_path, 0, &rpc->trace);
+    return trace_open(rpc->config.trace_path, rpc->config.trace_limit,
+                      &rpc->trace);
 }
 
 static int make_events(struct rpc *rpc, const char **reason)

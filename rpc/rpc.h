@@ -78,6 +78,7 @@ struct rpc_config {
     const char *listen;       /* address to listen on; NULL: do not listen */
     const char *persist_path; /* file of the durable record; NULL: none */
     const char *trace_path;   /* NULL: no trace */
+    uint64_t trace_limit;     /* octets of the trace's file; 0: no limit */
     struct rpc_limits limits;
     struct faults faults;         /* faults_none() for none */
     uint32_t timer_scale_percent; /* stretches the node's timers; 100: as is */

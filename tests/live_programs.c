@@ -389,6 +389,52 @@ TEST(servers_on_ports_fail_over_and_come_back)
     cluster_free(cluster);
 }
 
+/* ---- Traces ------------------------------------------------------------- */
+
+/* Returns a file's octets, which end with a zero, for the caller to free. */
+static char *read_file(const char *path)
+{
+    struct process writer = {.life = 1};
+
+    snprintf(writer.log, sizeof(writer.log), "%s", path);
+    return process_log(&writer);
+}
+
+static bool condition_full(void *context)
+{
+    char *text = read_file(context);
+    bool full = strstr(text, "\"event\":\"trace.full\"}\n") != NULL;
+
+    free(text);
+    return full;
+}
+
+/* K3: a trace that is full ends with a line that says so, and does no harm. */
+TEST(a_trace_ends_at_its_limit_and_the_server_goes_on)
+{
+    struct cluster *cluster = cluster_new(&usual);
+    char path[CLUSTER_PATH_SIZE], *text;
+    struct process *server;
+    struct pbkv *store;
+
+    ck_assert_ptr_nonnull(cluster_add_view_service(cluster));
+    const char *const more[] = {"--trace",
+                                cluster_path(cluster, "small.trace", path),
+                                "--trace-max", "8K", NULL};
+
+    server = cluster_add_server(cluster, more);
+    ck_assert_ptr_nonnull(server);
+    ck_assert(cluster_wait(CLUSTER_WAIT_MS, condition_full, path));
+    store = cluster_open(cluster, NULL);
+    ck_assert_int_eq(pbkv_put(store, "k", 1, "v", 1, 0), PBKV_OK);
+    text = read_file(path);
+    ck_assert_uint_lt(strlen(text), 9 * 1024);
+    ck_assert_str_eq(strstr(text, "trace.full"), "trace.full\"}\n");
+    free(text);
+    pbkv_close(store);
+    cluster_free(cluster);
+}
+
 SUITE("live programs", CASE(an_unknown_flag_is_refused),
       CASE(a_bad_address_is_refused), CASE(a_missing_flag_is_refused),
       CASE_LIMIT(a_port_in_use_is_refused, 60),
@@ -402,4 +448,5 @@ SUITE("live programs", CASE(an_unknown_flag_is_refused),
       CASE_LIMIT(what_is_too_large_for_the_server_is_not_stored, 60),
       CASE_LIMIT(what_is_too_large_for_the_client_is_not_sent, 60),
       CASE_LIMIT(garbage_closes_only_its_own_connection, 60),
-      CASE_LIMIT(servers_on_ports_fail_over_and_come_back, 60))
+      CASE_LIMIT(servers_on_ports_fail_over_and_come_back, 60),
+      CASE_LIMIT(a_trace_ends_at_its_limit_and_the_server_goes_on, 60))

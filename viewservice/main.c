@@ -37,7 +37,7 @@ struct arguments {
     struct view_server_config server;
 };
 
-enum { OPTIONS_MAX = 8 };
+enum { OPTIONS_MAX = 9 };
 
 static const struct arguments defaults = {
     .name = "vs",
