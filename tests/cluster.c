@@ -7,7 +7,7 @@
  * holds its writing end, so that the end of the pipe means that all are gone,
  * and the directory can be removed for good.
  */
-#define _GNU_SOURCE // the flags of pipe2
+#define _GNU_SOURCE // the flags of pipe2, setns
 #include "tests/cluster.h"
 
 #include <dirent.h>
@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct cluster {
     struct cluster_options options;
     char directory[CLUSTER_PATH_SIZE / 2];
     const char *build;
+    int network; /* of processes that are added */
     int janitor_pipe;
     pid_t janitor;
     pthread_mutex_t family; /* held to start, kill or bury a child, for the
@@ -237,6 +239,7 @@ struct cluster *cluster_new(const struct cluster_options *options)
     const char *parent = getenv("TMPDIR");
 
     cluster->options = *options;
+    cluster->network = -1;
     pthread_mutex_init(&cluster->family, NULL);
     if (cluster->options.ping_ms == 0)
         cluster->options.ping_ms = DEFAULT_PING_MS;
@@ -332,6 +335,8 @@ static void child_run(const struct process *process, char **arguments,
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent || null_fd < 0 || log_fd < 0)
         _exit(127);
+    if (process->network >= 0 && setns(process->network, CLONE_NEWNET) != 0)
+        _exit(127);
     setpgid(0, 0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -382,6 +387,7 @@ struct process *process_start(struct cluster *cluster, const char *program,
     if (cluster->process_count == CLUSTER_PROCESSES_MAX)
         give_up("too many processes");
     process->cluster = cluster;
+    process->network = cluster->network;
     put_text(process->name, sizeof(process->name), name);
     snprintf(path, sizeof(path), "%s%s%s",
              program[0] == '/' ? "" : cluster->build,
@@ -401,6 +407,11 @@ struct process *process_start(struct cluster *cluster, const char *program,
     pthread_mutex_unlock(&cluster->family);
     launch(process);
     return process;
+}
+
+void cluster_set_network(struct cluster *cluster, int network)
+{
+    cluster->network = network;
 }
 
 void process_restart(struct process *process)

@@ -60,6 +60,8 @@ struct process {
     char address[PBKV_ADDRESS_SIZE]; /* where others reach it; empty: none */
     char listen[PBKV_ADDRESS_SIZE];  /* where it listens; empty: nowhere */
     char log[CLUSTER_PATH_SIZE];     /* stdout and stderr of its newest life */
+    int network;                     /* descriptor of the network namespace
+                                        that it lives in; -1: ours */
     pid_t pid;                       /* 0: not running */
     unsigned life;                   /* how often it was started */
     int ended;                       /* wait status of the last life */
@@ -97,6 +99,10 @@ uint32_t cluster_stretch(uint32_t ms);
  */
 struct process *process_start(struct cluster *cluster, const char *program,
                               const char *name, const char *const *arguments);
+
+/* Makes the processes that are added from now on live in a network namespace,
+ * whose descriptor is borrowed; -1: in ours. */
+void cluster_set_network(struct cluster *cluster, int network);
 
 /* Starts a process again, with the same arguments and address. It must have
  * ended. */
