@@ -10,6 +10,7 @@
 #                     which start real processes and run one after the other
 #   tests/demo.c      becomes what make demo runs
 #   tests/bench/X_main.c  become what make bench runs: bench/X
+#   tests/chaos/*.c   become chaos and soak, of which X_main.c is the start
 #   tests/*.c         otherwise: help for all test programs
 #   tests/labs/labN.c become one program each, the suite of lab N; the other
 #                     files there are help for them
@@ -82,6 +83,9 @@ HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) tests/demo.c,$(TEST_SOURCES))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
 BENCH_MAINS   := $(filter %_main.c,$(BENCH_SOURCES))
 
+CHAOS_SOURCES := $(sort $(wildcard tests/chaos/*.c))
+CHAOS_MAINS   := $(filter %_main.c,$(CHAOS_SOURCES))
+
 # The labs, by their files, and other solutions of lab 2B, by their folders.
 LAB_FILES := $(sort $(wildcard tests/labs/*.c))
 LABS      := $(filter lab0 lab1a lab1b lab2a lab2b lab2c,\
@@ -99,7 +103,8 @@ PROTO_OBJECT := $(B)/obj/proto/pbkv.pb-c.o
 PART_OBJECTS := $(PROTO_OBJECT) $(call object,$(PART_SOURCES))
 OBJECTS      := $(PART_OBJECTS) \
                 $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES) \
-                $(BENCH_SOURCES) $(LAB_FILES) $(SOLUTION_SOURCES))
+                $(BENCH_SOURCES) $(CHAOS_SOURCES) $(LAB_FILES) \
+                $(SOLUTION_SOURCES))
 ARCHIVE      := $(B)/obj/modules.a
 TOOL_MAIN    := $(call object,client/tool_main.c)
 HELP         := $(B)/obj/tests/help.a
@@ -114,6 +119,7 @@ SUITES   := $(patsubst tests/%.c,$(B)/tests/%,$(SUITE_SOURCES))
 DEMO     := $(B)/tests/demo
 BENCHES  := $(patsubst tests/bench/%_main.c,$(B)/bench/%,$(BENCH_MAINS))
 UNSTAMPED := $(addprefix $(B)/bench/unstamped/,viewservice pbserver pbkv)
+CHAOS    := $(patsubst tests/chaos/%_main.c,$(B)/tests/%,$(CHAOS_MAINS))
 SCRIPTS  := $(sort $(wildcard tests/test_*.sh))
 
 SONAME    := libpbkv.so.$(SOVERSION)
@@ -132,9 +138,9 @@ CONFIG := $(B)/config.mk
 GOALS  := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 # These goals work without it; and these install what is missing before it.
 PLAIN_GOALS  := help clean deps format uninstall
-HELPED_GOALS := deps test demo bench lint
+HELPED_GOALS := deps test demo bench lint chaos soak
 DEPS ?= build $(if $(filter lint format,$(GOALS)),lint) \
-        $(if $(filter bench,$(GOALS)),bench)
+        $(if $(filter bench,$(GOALS)),bench) $(if $(NAMESPACES),hosts)
 
 ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
 include $(CONFIG)
@@ -170,7 +176,7 @@ programs: $(PROGRAMS)
 	@:
 libraries: $(LIBRARIES)
 	@:
-suites: $(SUITES) $(DEMO) $(BENCHES) $(UNSTAMPED)
+suites: $(SUITES) $(DEMO) $(BENCHES) $(UNSTAMPED) $(CHAOS)
 	@:
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto $(CONFIG)
@@ -244,6 +250,13 @@ $(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(TEST_LIBS) $(LIBS) -lm
+
+$(CHAOS): $(B)/tests/%: $(B)/obj/tests/chaos/%_main.o $(call object,\
+          $(filter-out $(CHAOS_MAINS),$(CHAOS_SOURCES))) $(HELP) \
+          $(B)/obj/client/tool.a $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 LAB_PROGRAMS := $(LABS:%=$(B)/labs/%)
 LAB_HELP     := $(B)/obj/tests/labs/help.a
@@ -377,6 +390,16 @@ bench: deps
 	@$(MAKE) --no-print-directory MODE=release bench
 endif
 
+.PHONY: chaos soak
+chaos: deps all $(CHAOS) ## break a running store: TIME= SEED= NAMESPACES=1
+	@$(IN_TREE) $(B)/tests/chaos --seed $(or $(SEED),0) \
+	    --seconds $(or $(TIME),60) $(if $(NAMESPACES),--namespaces)
+
+soak: deps all $(CHAOS) ## load a store and see what grows: TIME= (build/soak/)
+	@mkdir -p build/soak
+	@$(IN_TREE) $(B)/tests/soak --seconds $(or $(TIME),60) \
+	    --report build/soak/soak.html
+
 deps: ## find the tools and libraries; install what is missing
 	@CC='$(CC)' .ci/deps $(DEPS)
 
@@ -425,8 +448,8 @@ uninstall: ## remove exactly what install put there
 
 # ---- Keeping it clean -----------------------------------------------------
 
-OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench tests/labs \
-         tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
+OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench tests/chaos \
+         tests/labs tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
 
 .PHONY: lint format purity
 lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts
