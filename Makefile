@@ -78,7 +78,8 @@ MAIN_SOURCES := $(filter-out $(TOOL_SOURCES),$(filter %/main.c %_main.c,\
                 $(SOURCES)))
 PART_SOURCES := $(filter-out $(TOOL_SOURCES) $(MAIN_SOURCES),$(SOURCES))
 TEST_SOURCES := $(sort $(wildcard tests/*.c))
-SUITE_SOURCES := $(filter tests/test_%.c tests/live_%.c,$(TEST_SOURCES))
+SUITE_SOURCES := $(filter tests/test_%.c tests/race_%.c tests/live_%.c,\
+                 $(TEST_SOURCES))
 HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) tests/demo.c,$(TEST_SOURCES))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
 BENCH_MAINS   := $(filter %_main.c,$(BENCH_SOURCES))
