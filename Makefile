@@ -8,7 +8,8 @@
 #   client/tool*.c    become the program pbkv
 #   tests/test_*.c    become one test program each; so do tests/live_*.c,
 #                     which start real processes and run one after the other
-#   tests/demo.c      becomes what make demo runs
+#   tests/demo.c      becomes what make demo runs; tests/canary.c and
+#                     tests/calibrate.c become what tests/under.sh needs
 #   tests/bench/X_main.c  become what make bench runs: bench/X
 #   tests/chaos/*.c   become chaos and soak, of which X_main.c is the start
 #   tests/*.c         otherwise: help for all test programs
@@ -80,7 +81,8 @@ PART_SOURCES := $(filter-out $(TOOL_SOURCES) $(MAIN_SOURCES),$(SOURCES))
 TEST_SOURCES := $(sort $(wildcard tests/*.c))
 SUITE_SOURCES := $(filter tests/test_%.c tests/race_%.c tests/live_%.c,\
                  $(TEST_SOURCES))
-HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) tests/demo.c,$(TEST_SOURCES))
+AID_SOURCES   := tests/demo.c tests/canary.c tests/calibrate.c
+HELP_SOURCES  := $(filter-out $(SUITE_SOURCES) $(AID_SOURCES),$(TEST_SOURCES))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
 BENCH_MAINS   := $(filter %_main.c,$(BENCH_SOURCES))
 
@@ -117,6 +119,7 @@ program_of = $(if $(filter %/main.c,$(1)),$(patsubst %/main.c,%,$(1)),$\
 MAIN_PROGRAMS := $(foreach m,$(MAIN_SOURCES),$(B)/$(call program_of,$(m)))
 PROGRAMS := $(MAIN_PROGRAMS) $(if $(TOOL_SOURCES),$(B)/pbkv)
 SUITES   := $(patsubst tests/%.c,$(B)/tests/%,$(SUITE_SOURCES))
+AIDS     := $(AID_SOURCES:tests/%.c=$(B)/tests/%)
 DEMO     := $(B)/tests/demo
 BENCHES  := $(patsubst tests/bench/%_main.c,$(B)/bench/%,$(BENCH_MAINS))
 UNSTAMPED := $(addprefix $(B)/bench/unstamped/,viewservice pbserver pbkv)
@@ -177,7 +180,7 @@ programs: $(PROGRAMS)
 	@:
 libraries: $(LIBRARIES)
 	@:
-suites: $(SUITES) $(DEMO) $(BENCHES) $(UNSTAMPED) $(CHAOS)
+suites: $(SUITES) $(AIDS) $(BENCHES) $(UNSTAMPED) $(CHAOS)
 	@:
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto $(CONFIG)
@@ -246,7 +249,7 @@ $(UNSTAMPED): $(call object,tests/bench/unstamped.c) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(Q)$(UNSTAMPED_LINK)
 
-$(SUITES) $(DEMO): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
+$(SUITES) $(AIDS): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
                    $(B)/obj/client/tool.a $(ARCHIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

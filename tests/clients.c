@@ -62,9 +62,8 @@ static void note_invocation(struct client *client, struct call *call)
     if (call->kind != HISTORY_GET)
         value = bytes_new(call->token, strlen(call->token));
     pthread_mutex_lock(&clients->mutex);
-    call->index =
-        history_invoke(&clients->history, client->process, call->kind, key,
-                       value, ++clients->moment);
+    call->index = history_invoke(&clients->history, client->process, call->kind,
+                                 key, value, ++clients->moment);
     bytes_release(key);
     bytes_release(value);
     pthread_mutex_unlock(&clients->mutex);

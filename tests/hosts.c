@@ -2,9 +2,7 @@
 /*
  * hosts: see hosts.h. A host is an rpc and the thread that runs it. What the
  * test wants to know of a node it has told by the node's own loop: it posts a
- * question there and waits for the answer. The log lines of all loops move one
- * number on, and whoever waits for a condition waits for that number to move
- * between two looks, so that no change is missed.
+ * question there and waits for the answer.
  */
 #include "tests/hosts.h"
 
@@ -30,7 +28,7 @@ enum {
     DEAD_PINGS = 5,
     RETRY_MS = 100, /* of clients */
     CALL_MS = 5000, /* of clients */
-    LOOK_MS = 50, /* at the most between two looks */
+    LOOK_MS = 10,   /* between two looks */
     PATH_SIZE = 96,
 };
 
@@ -50,9 +48,8 @@ struct hosts {
     struct host view_service;
     struct host servers[HOSTS_SERVERS_MAX];
 
-    pthread_mutex_t mutex;
-    pthread_cond_t moved;
-    uint64_t moves; /* guarded by the mutex: log lines so far */
+    pthread_mutex_t mutex; /* guards `done` of a look */
+    pthread_cond_t looked;
 };
 
 /* Ends the process: the system is in no state to go on. */
@@ -71,55 +68,11 @@ give_up(const char *format, ...)
 
 /* ---- Waiting ------------------------------------------------------------ */
 
-static void move(struct hosts *hosts)
+static void rest(void)
 {
-    pthread_mutex_lock(&hosts->mutex);
-    hosts->moves++;
-    pthread_cond_broadcast(&hosts->moved);
-    pthread_mutex_unlock(&hosts->mutex);
-}
+    struct timespec pause = {0, LOOK_MS * 1000000L};
 
-static void on_log(void *context, const struct rpc_log_line *line)
-{
-    (void)line;
-    move(context);
-}
-
-static struct timespec after_ms(uint32_t ms)
-{
-    struct timespec moment;
-
-    clock_gettime(CLOCK_REALTIME, &moment);
-    moment.tv_sec += (time_t)(ms / 1000);
-    moment.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (moment.tv_nsec >= 1000000000) {
-        moment.tv_sec++;
-        moment.tv_nsec -= 1000000000;
-    }
-    return moment;
-}
-
-/* Waits until something has moved since `seen`, or a while: not every change is
- * logged. */
-static void wait_for_move(struct hosts *hosts, uint64_t seen)
-{
-    struct timespec until = after_ms(LOOK_MS);
-    int error = 0;
-
-    pthread_mutex_lock(&hosts->mutex);
-    while (hosts->moves == seen && error == 0)
-        error = pthread_cond_timedwait(&hosts->moved, &hosts->mutex, &until);
-    pthread_mutex_unlock(&hosts->mutex);
-}
-
-static uint64_t moves_so_far(struct hosts *hosts)
-{
-    uint64_t moves;
-
-    pthread_mutex_lock(&hosts->mutex);
-    moves = hosts->moves;
-    pthread_mutex_unlock(&hosts->mutex);
-    return moves;
+    nanosleep(&pause, NULL);
 }
 
 struct condition {
@@ -134,13 +87,11 @@ struct condition {
 static bool wait_until(struct condition *condition)
 {
     uint64_t end = rpc_now_ms() + time_scaled(HOSTS_WAIT_MS);
-    uint64_t seen = moves_so_far(condition->hosts);
 
     while (!condition->holds(condition)) {
         if (rpc_now_ms() >= end)
             return false;
-        wait_for_move(condition->hosts, seen);
-        seen = moves_so_far(condition->hosts);
+        rest();
     }
     return true;
 }
@@ -163,7 +114,7 @@ static void look_posted(void *argument, struct node *node, struct env *env)
         node->type->inspect(node, look->inspection);
     pthread_mutex_lock(&hosts->mutex);
     look->done = true;
-    pthread_cond_broadcast(&hosts->moved);
+    pthread_cond_broadcast(&hosts->looked);
     pthread_mutex_unlock(&hosts->mutex);
 }
 
@@ -178,7 +129,7 @@ static void host_look(const struct host *host, struct inspection *inspection)
         return;
     pthread_mutex_lock(&hosts->mutex);
     while (!look.done)
-        pthread_cond_wait(&hosts->moved, &hosts->mutex);
+        pthread_cond_wait(&hosts->looked, &hosts->mutex);
     pthread_mutex_unlock(&hosts->mutex);
 }
 
@@ -206,11 +157,11 @@ static bool is_settled(struct condition *condition)
 bool hosts_settle(struct hosts *hosts, unsigned primary, int backup,
                   uint64_t *number)
 {
-    struct condition condition = {
-        .hosts = hosts,
-        .one = &hosts->servers[primary],
-        .other = backup < 0 ? NULL : &hosts->servers[backup],
-        .holds = is_settled};
+    struct condition condition = {.hosts = hosts,
+                                  .one = &hosts->servers[primary],
+                                  .other = backup < 0 ? NULL
+                                                      : &hosts->servers[backup],
+                                  .holds = is_settled};
     bool settled = wait_until(&condition);
 
     if (number)
@@ -258,9 +209,6 @@ static void host_make(struct host *host, struct rpc_config *config,
     config->self = host->self;
     config->listen = host->address;
     config->timer_scale_percent = hosts->options.scale_percent;
-    config->on_log = on_log;
-    config->log_level = LOG_LEVEL_DEBUG;
-    config->context = hosts;
     error = rpc_new(config, node, &host->rpc, &reason);
     if (error < 0)
         give_up("%s: %s: %s", host->address, reason, strerror(-error));
@@ -395,7 +343,7 @@ struct hosts *hosts_new(const struct hosts_options *options)
     if (options->scale_percent == 0)
         hosts->options.scale_percent = time_scale_percent();
     pthread_mutex_init(&hosts->mutex, NULL);
-    pthread_cond_init(&hosts->moved, NULL);
+    pthread_cond_init(&hosts->looked, NULL);
     make_directory(hosts);
     host_init(&hosts->view_service, hosts, "view", 0);
     for (unsigned i = 0; i < options->servers; i++)
@@ -415,7 +363,7 @@ void hosts_free(struct hosts *hosts)
     unlink(hosts->state);
     if (rmdir(hosts->directory) != 0)
         give_up("%s: %s", hosts->directory, strerror(errno));
-    pthread_cond_destroy(&hosts->moved);
+    pthread_cond_destroy(&hosts->looked);
     pthread_mutex_destroy(&hosts->mutex);
     free(hosts);
 }

@@ -10,8 +10,9 @@
  * a new life at the same address; a view service finds its state file.
  *
  * Timers are stretched by the time scale (time_scale.h). To wait is to look
- * again whenever some host has logged an event, until a deadline. Trouble with the system ends the process with a message. Only the
- * thread that made the hosts may use them, except where a comment says so.
+ * again and again until something is so, with a deadline. Trouble with the
+ * system ends the process with a message. Only the thread that made the hosts
+ * may use them, except where a comment says so.
  */
 #ifndef TESTS_HOSTS_H
 #define TESTS_HOSTS_H

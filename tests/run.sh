@@ -10,7 +10,8 @@
 #
 # Environment: PBKV_BUILD and PBKV_TREE are absolute folders; LIMIT is the time
 # limit of one program in seconds; UNDER is a command to run programs under,
-# such as "valgrind -q"; JOBS is how many run at a time; PBKV_LOGS is a folder.
+# such as "valgrind -q"; JOBS is how many run at a time; PBKV_LOGS is a folder;
+# PBKV_TIME_SCALE is measured if it is not given.
 set -eu
 
 # One program: leaves "passed failed" in the file NAME, its output in NAME.log.
@@ -62,17 +63,25 @@ trap 'exit 130' INT TERM
 mkdir -p "$PBKV_LOGS"
 
 # A busy machine is no failure: the tests' own limits are for an idle one.
-case ${PBKV_MODE:-} in
-asan | tsan) patience=6 ;;
-*) patience=3 ;;
-esac
-export CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-$patience}"
+export CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-3}"
 
 # ThreadSanitizer needs the layout of memory that it knows.
 if [ "${PBKV_MODE:-}" = tsan ] && setarch -R true 2>/dev/null; then
     UNDER="setarch -R ${UNDER:-}"
     export UNDER
 fi
+
+# How slow it is here and now, under the tool: tests/time_scale.h.
+if [ -z "${PBKV_TIME_SCALE:-}" ]; then
+    PBKV_TIME_SCALE=$(timeout -k 5 100 ${UNDER:-} \
+        "$PBKV_BUILD/tests/calibrate") || {
+        echo "run.sh: tests/calibrate failed" >&2
+        echo "0 passed, 1 failed"
+        exit 1
+    }
+    export PBKV_TIME_SCALE
+fi
+[ "$PBKV_TIME_SCALE" = 100 ] || echo "time scale: $PBKV_TIME_SCALE %"
 
 several=
 single=

@@ -7,9 +7,9 @@
  * tests would give up on what is about to come true.
  *
  * tests/run.sh measures it once, with tests/calibrate under the tool that the
- * tests will run under, and hands it down as PBKV_TIME_SCALE. The tests' harness
- * gives it to programs as flags and to loops as their timer_scale_percent;
- * programs and the library read no environment.
+ * tests will run under, and hands it down as PBKV_TIME_SCALE. The tests'
+ * harness gives it to programs as flags and to loops as their
+ * timer_scale_percent; programs and the library read no environment.
  */
 #ifndef TESTS_TIME_SCALE_H
 #define TESTS_TIME_SCALE_H
