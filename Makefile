@@ -141,10 +141,11 @@ INSTALLED_MAN1 := $(addsuffix .1,$(INSTALLED_PROGRAMS))
 CONFIG := $(B)/config.mk
 GOALS  := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 # These goals work without it; and these install what is missing before it.
-PLAIN_GOALS  := help clean deps format uninstall
-HELPED_GOALS := deps test demo bench lint chaos soak
+PLAIN_GOALS  := help clean deps format uninstall race memcheck asan
+HELPED_GOALS := deps test demo bench lint chaos soak under
 DEPS ?= build $(if $(filter lint format,$(GOALS)),lint) \
-        $(if $(filter bench,$(GOALS)),bench) $(if $(NAMESPACES),hosts)
+        $(if $(filter bench,$(GOALS)),bench) $(if $(NAMESPACES),hosts) \
+        $(if $(filter under,$(GOALS)),tools)
 
 ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
 include $(CONFIG)
@@ -353,7 +354,7 @@ $(B)/pbkv.pc: client/pbkv.pc.in $(CONFIG)
 IN_TREE = PBKV_BUILD='$(CURDIR)/$(B)' PBKV_TREE='$(CURDIR)' \
           PBKV_MODE='$(MODE)' CC='$(CC)' MAKE='$(MAKE)'
 
-ifneq ($(filter test,$(GOALS)),)
+ifneq ($(filter test under race memcheck asan,$(GOALS)),)
 UNKNOWN_TESTS := $(filter-out $(notdir $(SUITES) $(SCRIPTS:.sh=)),$(TESTS))
 ifneq ($(UNKNOWN_TESTS),)
 $(error there is no test called $(UNKNOWN_TESTS))
@@ -363,6 +364,36 @@ endif
 .PHONY: test demo deps
 test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 	@$(IN_TREE) tests/run.sh $(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))
+
+# Tests with threads; and those that take no hundred times as long under
+# valgrind as without it.
+RACE_TESTS     := $(filter race_% test_library test_rpc%,$(notdir $(SUITES)))
+MEMCHECK_TESTS := $(RACE_TESTS) $(filter test_clocks test_faults test_message \
+                  test_node test_client test_server test_kv test_tsv \
+                  test_viewservice,$(notdir $(SUITES)))
+# A tool is one of tests/under.sh; clang-tsan is the one of the other compiler.
+RACE_TOOLS ?= helgrind drd tsan clang-tsan
+
+.PHONY: race memcheck asan under
+race: ## run the threaded tests under helgrind, DRD and ThreadSanitizer
+	@failed=0; for tool in $(RACE_TOOLS); do case $$tool in \
+	    *tsan) mode=tsan ;; *) mode=debug ;; esac; case $$tool in \
+	    clang-*) cc=clang ;; *) cc=gcc ;; esac; echo "==== $$tool"; \
+	    $(MAKE) --no-print-directory under MODE=$$mode CC=$$cc \
+	        TOOL=$${tool#clang-} TESTS='$(or $(TESTS),$(RACE_TESTS))' || \
+	        failed=1; done; exit $$failed
+
+memcheck: ## run tests under memcheck: nothing is left at the end of any
+	@$(MAKE) --no-print-directory under MODE=debug TOOL=memcheck \
+	    TESTS='$(or $(TESTS),$(MEMCHECK_TESTS))'
+
+asan: ## run all tests with AddressSanitizer, UBSan and LeakSanitizer
+	@$(MAKE) --no-print-directory under MODE=asan TOOL=asan \
+	    TESTS='$(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))'
+
+under: deps $(AIDS) $(filter $(TESTS:%=$(B)/tests/%),$(SUITES)) $\
+       $(if $(filter live_% $(notdir $(SCRIPTS:.sh=)),$(TESTS)),all suites)
+	@$(IN_TREE) tests/under.sh $(TOOL) $(TESTS)
 
 # ---- Labs -----------------------------------------------------------------
 

@@ -27,15 +27,18 @@
 #include <unistd.h>
 
 #include "tests/link.h"
+#include "tests/time_scale.h"
 
 enum {
     DEFAULT_PING_MS = 40,
+    RESEND_MS = 50, /* of servers, stretched like the pings */
     DEFAULT_DEAD_PINGS = 5,
+    RETRY_MS = 200,      /* of clients: the library's own */
+    CALL_MS = 5000,      /* of clients: the library's own */
     POLL_MS = 4,         /* between two questions */
     ASK_MS = 1000,       /* deadline of one question */
     TAIL_SIZE = 3000,    /* octets of a log that the janitor prints */
     LOG_SIZE = 64 << 20, /* octets of a log that are read at the most */
-    SLOW_BUILD = 4,      /* how much more time it gets */
     STATUS_SIGNALLED = 128,
 };
 
@@ -115,11 +118,7 @@ uint64_t cluster_now_ms(void)
 
 uint32_t cluster_stretch(uint32_t ms)
 {
-    const char *mode = getenv("PBKV_MODE");
-
-    if (mode && (strcmp(mode, "asan") == 0 || strcmp(mode, "tsan") == 0))
-        return ms * SLOW_BUILD;
-    return ms;
+    return time_scaled(ms);
 }
 
 static bool directory_is_kept(void)
@@ -622,7 +621,7 @@ static struct process *start_server(struct cluster *cluster,
                                     const char *const *more)
 {
     const char *arguments[CLUSTER_ARGUMENTS_MAX] = {NULL};
-    char address[PBKV_ADDRESS_SIZE], name[16], ping[16];
+    char address[PBKV_ADDRESS_SIZE], name[16], ping[16], resend[16];
     int count = 0;
 
     snprintf(name, sizeof(name), "s%u", ++cluster->server_count);
@@ -634,6 +633,8 @@ static struct process *start_server(struct cluster *cluster,
     arguments[count++] = "--ping-ms";
     arguments[count++] =
         write_number(ping, cluster_stretch(cluster->options.ping_ms));
+    arguments[count++] = "--resend-ms";
+    arguments[count++] = write_number(resend, cluster_stretch(RESEND_MS));
     if (cluster->options.faults) {
         arguments[count++] = "--faults";
         arguments[count++] = cluster->options.faults;
@@ -681,6 +682,8 @@ struct pbkv *cluster_open(struct cluster *cluster, const char *view_address)
     options.view_service =
         view_address ? view_address : cluster_view_address(cluster);
     options.name = name;
+    options.retry_ms = cluster_stretch(RETRY_MS);
+    options.deadline_ms = cluster_stretch(CALL_MS);
     if (cluster->options.trace)
         options.trace_path = cluster_path(cluster, file, trace);
     if (pbkv_open(&options, &handle) != PBKV_OK)
@@ -712,7 +715,7 @@ static struct pbkv *observer(struct cluster *cluster)
         return cluster->observer;
     options.view_service = cluster_view_address(cluster);
     options.name = "observer";
-    options.retry_ms = 50;
+    options.retry_ms = cluster_stretch(50);
     if (cluster->options.trace)
         options.trace_path = cluster_path(cluster, "observer.trace", trace);
     if (pbkv_open(&options, &cluster->observer) != PBKV_OK)

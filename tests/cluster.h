@@ -17,8 +17,8 @@
  * CLUSTER_KEEP=1 in the environment keeps directories and says where.
  *
  * To wait is to ask again and again until something is so, with a deadline.
- * Deadlines and ping intervals are stretched for slow builds (PBKV_MODE=asan
- * or tsan). Trouble with the system, such as fork refused, ends the test with a
+ * Deadlines, and the timers of programs and clients, are stretched by the time
+ * scale (time_scale.h). Trouble with the system, such as fork refused, ends the test with a
  * message; everything that a test may want to assert is a return value. Only
  * the thread that made a cluster may use it, except where a comment says so.
  */
@@ -86,7 +86,7 @@ cluster_abandon(struct cluster *cluster, int status);
 char *cluster_path(const struct cluster *cluster, const char *file,
                    char path[CLUSTER_PATH_SIZE]);
 
-/* Returns milliseconds as a slow build needs them. */
+/* Returns milliseconds, stretched by the time scale. */
 uint32_t cluster_stretch(uint32_t ms);
 
 /* ---- Processes ---------------------------------------------------------- */
@@ -150,8 +150,8 @@ struct process *cluster_view_service(const struct cluster *cluster);
 const char *cluster_view_address(const struct cluster *cluster);
 
 /* Opens a client of the store at view_address (NULL: the cluster's) with the
- * library's defaults and, if the cluster traces, a trace. The caller closes it.
- */
+ * library's defaults, stretched, and, if the cluster traces, a trace. The caller
+ * closes it. */
 struct pbkv *cluster_open(struct cluster *cluster, const char *view_address);
 
 /* ---- Waiting ------------------------------------------------------------ */

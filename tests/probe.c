@@ -17,18 +17,9 @@
 
 #include "node/memory.h"
 #include "node/message.h"
+#include "tests/time_scale.h"
 
 enum { AWAIT_LIMIT_S = 20 };
-
-/* How many times slower everything is, under a tool: what Check's own limits
- * are multiplied by. */
-static long patience(void)
-{
-    const char *text = getenv("CK_TIMEOUT_MULTIPLIER");
-    long times = text != NULL ? strtol(text, NULL, 10) : 1;
-
-    return times > 1 ? times : 1;
-}
 
 /* ---- The node ----------------------------------------------------------- */
 
@@ -168,7 +159,7 @@ void runner_await(struct runner *runner, const char *event, uint64_t count)
     int error = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += AWAIT_LIMIT_S * patience();
+    until.tv_sec += (time_t)time_scaled(AWAIT_LIMIT_S);
     pthread_mutex_lock(&recorder->mutex);
     while (recorder->counts[place_of(recorder, event)] < count && error == 0)
         error = pthread_cond_timedwait(&recorder->changed, &recorder->mutex,

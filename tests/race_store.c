@@ -27,13 +27,13 @@ static void finish_and_judge(struct clients *clients, unsigned least)
 TEST(sixteen_clients_work_on_one_store)
 {
     static const struct clients_plan plan = {
-        .threads = 16, .handles = 4, .keys = 4, .operations = 40};
+        .threads = 16, .handles = 4, .keys = 4, .operations = 20};
     struct hosts *hosts = hosts_new(&three);
     struct clients *clients;
 
     ck_assert_ptr_nonnull(hosts);
     clients = clients_start(hosts, &plan);
-    finish_and_judge(clients, 640);
+    finish_and_judge(clients, 320);
     ck_assert(hosts_agree(hosts, 0, 1));
     hosts_free(hosts);
 }
@@ -43,7 +43,7 @@ TEST(sixteen_clients_work_on_one_store)
 TEST(primaries_crash_one_after_the_other)
 {
     static const struct clients_plan plan = {
-        .threads = 12, .handles = 3, .keys = 4, .operations = 80};
+        .threads = 8, .handles = 2, .keys = 4, .operations = 60};
     struct hosts *hosts = hosts_new(&three);
     uint64_t before, after;
     struct clients *clients;
@@ -54,14 +54,14 @@ TEST(primaries_crash_one_after_the_other)
     for (unsigned i = 0; i < 3; i++) {
         unsigned next = (i + 1) % 3, then = (i + 2) % 3;
 
-        ck_assert(clients_reach(clients, 150 * (i + 1)));
+        ck_assert(clients_reach(clients, 80 * (i + 1)));
         hosts_crash(hosts, i);
         ck_assert(hosts_settle(hosts, next, (int)then, &after));
         ck_assert_uint_gt(after, before);
         before = after;
         hosts_restart(hosts, i);
     }
-    finish_and_judge(clients, 900);
+    finish_and_judge(clients, 450);
     ck_assert(hosts_agree(hosts, 0, 1));
     hosts_free(hosts);
 }
@@ -86,21 +86,21 @@ TEST(a_transfer_runs_while_clients_write)
     static const struct hosts_options small = {.servers = 3,
                                                .chunk_octets = 256};
     static const struct clients_plan plan = {
-        .threads = 8, .handles = 2, .keys = 4, .operations = 60};
+        .threads = 6, .handles = 2, .keys = 4, .operations = 40};
     struct hosts *hosts = hosts_new(&small);
     struct clients *clients;
 
     ck_assert_ptr_nonnull(hosts);
-    fill(hosts, 200);
+    fill(hosts, 100);
     clients = clients_start(hosts, &plan);
-    ck_assert(clients_reach(clients, 50));
+    ck_assert(clients_reach(clients, 40));
     hosts_crash(hosts, 1);
     ck_assert(hosts_settle(hosts, 0, 2, NULL));
     hosts_restart(hosts, 1);
-    ck_assert(clients_reach(clients, 200));
+    ck_assert(clients_reach(clients, 120));
     hosts_crash(hosts, 2);
     ck_assert(hosts_settle(hosts, 0, 1, NULL));
-    finish_and_judge(clients, 480);
+    finish_and_judge(clients, 230);
     ck_assert(hosts_agree(hosts, 0, 1));
     hosts_free(hosts);
 }
@@ -109,7 +109,7 @@ TEST(a_transfer_runs_while_clients_write)
 TEST(the_view_service_crashes_and_goes_on)
 {
     static const struct clients_plan plan = {
-        .threads = 8, .handles = 8, .keys = 3, .operations = 60};
+        .threads = 6, .handles = 6, .keys = 3, .operations = 40};
     struct hosts *hosts = hosts_new(&three);
     struct clients *clients;
 
@@ -117,11 +117,11 @@ TEST(the_view_service_crashes_and_goes_on)
     clients = clients_start(hosts, &plan);
     ck_assert(clients_reach(clients, 50));
     hosts_crash_view_service(hosts);
-    ck_assert(clients_reach(clients, 200));
+    ck_assert(clients_reach(clients, 120));
     hosts_crash(hosts, 0);
     hosts_restart_view_service(hosts);
     ck_assert(hosts_settle(hosts, 1, 2, NULL));
-    finish_and_judge(clients, 472);
+    finish_and_judge(clients, 230);
     ck_assert(hosts_agree(hosts, 1, 2));
     hosts_free(hosts);
 }
@@ -132,16 +132,16 @@ TEST(a_bad_network_is_survived)
     static const struct hosts_options bad = {
         .servers = 3, .faults = "drop=0.03,dup=0.05,delay=0-5ms,seed=5"};
     static const struct clients_plan plan = {
-        .threads = 8, .handles = 2, .keys = 3, .operations = 30};
+        .threads = 6, .handles = 2, .keys = 3, .operations = 20};
     struct hosts *hosts = hosts_new(&bad);
     struct clients *clients;
 
     ck_assert_ptr_nonnull(hosts);
     clients = clients_start(hosts, &plan);
-    ck_assert(clients_reach(clients, 60));
+    ck_assert(clients_reach(clients, 40));
     hosts_crash(hosts, 0);
     ck_assert(hosts_settle(hosts, 1, 2, NULL));
-    finish_and_judge(clients, 200);
+    finish_and_judge(clients, 110);
     ck_assert(hosts_agree(hosts, 1, 2));
     hosts_free(hosts);
 }

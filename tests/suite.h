@@ -32,6 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/time_scale.h"
+
 enum {
     SUITE_LIMIT_S = 10, /* time limit of a test */
     /* Octets of a failed assertion's message. Check moves a buffer of this size
@@ -75,7 +77,8 @@ static inline void suite_add(Suite *suite, const struct suite_case *one)
 {
     TCase *tcase = tcase_create(one->test->name);
 
-    tcase_set_timeout(tcase, one->limit_s);
+    tcase_set_timeout(tcase, one->limit_s * time_scale_percent() /
+                                 TIME_SCALE_MIN);
     _tcase_add_test(tcase, one->test, one->signal, 0, 0, 1);
     suite_add_tcase(suite, tcase);
 }

@@ -23,6 +23,7 @@
 #include "node/message.h"
 #include "rpc/rpc.h"
 #include "tests/suite.h"
+#include "tests/time_scale.h"
 
 enum {
     KEYS_MAX = 256,
@@ -408,7 +409,7 @@ static struct pbkv_options options_for(const struct stage *stage)
     struct pbkv_options options = {0};
 
     options.view_service = stage->address;
-    options.deadline_ms = DEADLINE_MS;
+    options.deadline_ms = time_scaled(DEADLINE_MS);
     return options;
 }
 
@@ -603,7 +604,7 @@ static void threads_share_a_handle(const char *faults, uint32_t sessions)
     options.faults = faults;
     options.sessions = sessions;
     options.retry_ms = 30;
-    options.deadline_ms = 60000;
+    options.deadline_ms = time_scaled(60000);
     store = open_with(&options);
     start_workers(workers, store, append_and_read);
     join_workers(workers);
@@ -898,7 +899,7 @@ static void get_times_out(struct pbkv *store, uint32_t deadline_ms)
                      PBKV_TIMEOUT);
     took = now_ms() - begun;
     ck_assert_uint_ge(took + 1, deadline_ms); /* clocks are cut to whole ms */
-    ck_assert_uint_lt(took, deadline_ms + 2000);
+    ck_assert_uint_lt(took, deadline_ms + time_scaled(2000));
 }
 
 TEST(with_nobody_there_a_call_ends_at_its_deadline)

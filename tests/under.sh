@@ -18,7 +18,8 @@ tool=$1
 shift
 reports=$PBKV_BUILD/tests/$tool-reports
 PBKV_LOGS=$PBKV_BUILD/tests/$tool-log
-export PBKV_LOGS
+LIMIT=${LIMIT:-400}
+export PBKV_LOGS LIMIT
 
 # Sets the tool up to leave its reports in a folder, which is emptied.
 use() { # FOLDER
