@@ -27,9 +27,16 @@
  *
  * Threads. Every function may be called from any thread, and on one handle from
  * many at the same time, except where its comment says otherwise. Callbacks run
- * in the loop thread, one at a time: they may call the _async functions, and
- * must return soon, because nothing moves while they run. The blocking
- * functions refuse to run there (PBKV_WOULD_DEADLOCK).
+ * in the loop thread, one at a time: they may call the _async functions of any
+ * handle and open and close other handles, and must return soon, because
+ * nothing moves while they run. The blocking functions refuse to run there with
+ * the callback's own handle (PBKV_WOULD_DEADLOCK). Two handles must not wait for
+ * each other in callbacks: that is a deadlock that nobody sees.
+ *
+ * Handles may be opened and closed in any thread while other handles are in
+ * use. Closing one waits for the threads in its functions, which it wakes; what
+ * must not happen is that a call begins with a handle that is closed or being
+ * closed, for the handle's memory is gone in the end.
  *
  * Manners. The library has no global state, so handles do not know of each
  * other. It prints nothing, installs no signal handler, never raises SIGPIPE,
@@ -37,7 +44,9 @@
  * process, with one exception: abort() when the system has no memory left for
  * the loop thread (copies in your own thread fail with PBKV_NO_MEMORY).
  * After fork() a handle belongs to the parent: in the child every call with it
- * fails with PBKV_CLOSED, and pbkv_close leaves everything as it is. Files and
+ * fails with PBKV_CLOSED, and pbkv_close leaves everything as it is. The child
+ * may open a handle of its own, unless another thread was in pbkv_open or
+ * pbkv_close at the moment of the fork; after exec it always may. Files and
  * sockets are closed on exec.
  *
  * Example: write a key and read it back.
