@@ -18,9 +18,10 @@
  *
  * To wait is to ask again and again until something is so, with a deadline.
  * Deadlines, and the timers of programs and clients, are stretched by the time
- * scale (time_scale.h). Trouble with the system, such as fork refused, ends the test with a
- * message; everything that a test may want to assert is a return value. Only
- * the thread that made a cluster may use it, except where a comment says so.
+ * scale (time_scale.h). Trouble with the system, such as fork refused, ends the
+ * test with a message; everything that a test may want to assert is a return
+ * value. Only the thread that made a cluster may use it, except where a comment
+ * says so.
  */
 #ifndef TESTS_CLUSTER_H
 #define TESTS_CLUSTER_H
@@ -150,8 +151,8 @@ struct process *cluster_view_service(const struct cluster *cluster);
 const char *cluster_view_address(const struct cluster *cluster);
 
 /* Opens a client of the store at view_address (NULL: the cluster's) with the
- * library's defaults, stretched, and, if the cluster traces, a trace. The caller
- * closes it. */
+ * library's defaults, stretched, and, if the cluster traces, a trace. The
+ * caller closes it. */
 struct pbkv *cluster_open(struct cluster *cluster, const char *view_address);
 
 /* ---- Waiting ------------------------------------------------------------ */

@@ -77,8 +77,8 @@ static inline void suite_add(Suite *suite, const struct suite_case *one)
 {
     TCase *tcase = tcase_create(one->test->name);
 
-    tcase_set_timeout(tcase, one->limit_s * time_scale_percent() /
-                                 TIME_SCALE_MIN);
+    tcase_set_timeout(tcase,
+                      one->limit_s * time_scale_percent() / TIME_SCALE_MIN);
     _tcase_add_test(tcase, one->test, one->signal, 0, 0, 1);
     suite_add_tcase(suite, tcase);
 }

@@ -10,7 +10,8 @@
 # to be reported, with the same options, and nothing about the one that is
 # sound. A tool that does not see them proves nothing, so then no test is run.
 #
-# Environment as for tests/run.sh. The last line is "N passed, N failed".
+# Environment as for tests/run.sh, whose count of the tests comes before the
+# last line: "N passed, N failed", for the canaries and the reading.
 set -eu
 
 : "${PBKV_BUILD:?}" "${PBKV_TREE:?}"
@@ -75,6 +76,7 @@ sound_canary() {
 
 passed=0
 failed=0
+tests= # not empty: run.sh has said what failed
 mkdir -p "$PBKV_LOGS"
 sound_canary
 case $tool in
@@ -110,7 +112,7 @@ esac
 echo "$tool: $passed of $((passed + failed)) canaries are as they should be"
 if [ "$failed" = 0 ]; then
     use "$reports"
-    "$PBKV_TREE/tests/run.sh" "$@" || true
+    "$PBKV_TREE/tests/run.sh" "$@" || tests=failed
     if "$PBKV_TREE/tests/reports.sh" "$tool" "$reports"; then
         passed=$((passed + 1))
     else
@@ -118,4 +120,4 @@ if [ "$failed" = 0 ]; then
     fi
 fi
 echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+[ "$failed" = 0 ] && [ -z "$tests" ]
