@@ -77,6 +77,13 @@ struct tally {
         PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0              \
     }
 
+/* Ends a tally: what lies there next may be another kind of lock. */
+static void tally_end(struct tally *tally)
+{
+    pthread_mutex_destroy(&tally->mutex);
+    pthread_cond_destroy(&tally->changed);
+}
+
 static void tally_note(struct tally *tally, bool good)
 {
     pthread_mutex_lock(&tally->mutex);
@@ -149,6 +156,7 @@ static void *run_everything(void *argument)
         use_everything(worker, &tally);
     tally_wait(&tally, ROUNDS);
     worker_expect(worker, tally.good == ROUNDS);
+    tally_end(&tally);
     return NULL;
 }
 
@@ -244,8 +252,10 @@ static void close_under_chains(struct hosts *hosts, bool crash)
     if (crash)
         hosts_crash(hosts, 0);
     ck_assert_int_eq(pbkv_close(store), PBKV_OK);
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < THREADS; i++) {
         ck_assert(chains[i].over);
+        tally_end(&chains[i].links);
+    }
 }
 
 TEST(a_handle_is_closed_during_calls)
@@ -403,6 +413,7 @@ TEST(callbacks_call_other_handles_and_their_own)
     pbkv_free(&value);
     pbkv_close(ball.players[0]);
     pbkv_close(ball.players[1]);
+    tally_end(&ball.over);
     hosts_free(hosts);
 }
 
@@ -431,6 +442,7 @@ TEST(a_callback_opens_and_closes_another_handle)
     tally_wait(&ball.over, ROUNDS);
     ck_assert_uint_eq(ball.over.good, ROUNDS);
     pbkv_close(ball.players[0]);
+    tally_end(&ball.over);
     hosts_free(hosts);
 }
 

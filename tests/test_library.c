@@ -460,6 +460,13 @@ static struct tally tally_new(void)
                           .changed = PTHREAD_COND_INITIALIZER};
 }
 
+/* Ends a tally: what lies there next may be another kind of lock. */
+static void tally_end(struct tally *tally)
+{
+    pthread_mutex_destroy(&tally->lock);
+    pthread_cond_destroy(&tally->changed);
+}
+
 static void tally_note(struct tally *tally, enum pbkv_status status)
 {
     pthread_mutex_lock(&tally->lock);
@@ -679,6 +686,7 @@ TEST(every_asynchronous_call_ends_once_and_in_one_thread)
     ck_assert(!pthread_equal(tally.thread, pthread_self()));
     pbkv_close(store);
     ck_assert_uint_eq(tally.ended, 1000);
+    tally_end(&tally);
     stage_free(stage);
 }
 
@@ -725,6 +733,7 @@ TEST(a_callback_can_start_the_next_call)
     ck_assert_uint_eq(chain.tally.statuses[PBKV_OK], 1);
     ck_assert_str_eq(chain.last, "100");
     pbkv_close(chain.store);
+    tally_end(&chain.tally);
     stage_free(stage);
 }
 
@@ -777,6 +786,7 @@ TEST(a_callback_that_would_block_is_refused)
         ck_assert_int_eq(trespass.statuses[i], PBKV_WOULD_DEADLOCK);
     ck_assert_int_eq(pbkv_put(trespass.store, "k", 1, "v", 1, 0), PBKV_OK);
     pbkv_close(trespass.store);
+    tally_end(&trespass.tally);
     stage_free(stage);
 }
 
@@ -814,6 +824,7 @@ TEST(closing_ends_the_calls_under_way)
     for (unsigned i = 0; i < THREADS; i++)
         ck_assert_int_eq(workers[i].status, PBKV_CLOSED);
     ck_assert_uint_eq(tally.statuses[PBKV_CLOSED], 10);
+    tally_end(&tally);
     stage_free(stage);
 }
 
@@ -832,6 +843,7 @@ TEST(calls_that_were_just_begun_end_when_the_handle_is_closed)
         ck_assert_uint_eq(tally.ended, 100);
         ck_assert_uint_eq(tally.statuses[PBKV_OK] + tally.statuses[PBKV_CLOSED],
                           100);
+        tally_end(&tally);
         stage_free(stage);
     }
 }
@@ -855,6 +867,7 @@ TEST(a_callback_during_close_can_start_nothing)
     pbkv_close(chain.store);
     ck_assert_uint_eq(chain.tally.ended, 2);
     ck_assert_uint_eq(chain.tally.statuses[PBKV_CLOSED], 2);
+    tally_end(&chain.tally);
     stage_free(stage);
 }
 
@@ -990,6 +1003,7 @@ TEST(calls_over_the_limit_of_a_handle_are_turned_away)
     ck_assert_int_eq(pbkv_get(store, "k", 1, 0, &value), PBKV_OVERLOADED);
     pbkv_close(store);
     ck_assert_uint_eq(tally.statuses[PBKV_CLOSED], 1);
+    tally_end(&tally);
     stage_free(stage);
 }
 
@@ -1206,6 +1220,7 @@ TEST(pages_can_be_read_one_by_one)
     ck_assert_uint_eq(pages.entries, 10);
     ck_assert_uint_eq(pages.pages, 4);
     pbkv_close(pages.store);
+    tally_end(&pages.tally);
     stage_free(stage);
 }
 
@@ -1312,6 +1327,7 @@ TEST(the_log_tells_of_the_view_at_level_info)
     ck_assert_uint_eq(seen.adopted, 1);
     ck_assert_uint_eq(seen.debug, 0);
     ck_assert(seen.complete);
+    pthread_mutex_destroy(&seen.lock);
     stage_free(stage);
 }
 
@@ -1325,6 +1341,7 @@ static void refused(struct pbkv_options options, enum pbkv_status status)
     ck_assert_int_eq(pbkv_open(&options, &store), status);
     ck_assert_ptr_null(store);
     ck_assert_uint_eq(seen.open_failed, 1);
+    pthread_mutex_destroy(&seen.lock);
 }
 
 TEST(options_that_make_no_sense_are_refused_with_a_reason)

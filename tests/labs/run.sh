@@ -34,6 +34,7 @@ tsan)
     if setarch -R true 2>/dev/null; then
         under='setarch -R'
     fi
+    export PBKV_TIME_SCALE="${PBKV_TIME_SCALE:-400}"
     ;;
 helgrind | drd | memcheck)
     tool=${RACE:-memcheck}
@@ -44,8 +45,8 @@ helgrind | drd | memcheck)
         under="$under --suppressions=$PBKV_TREE/tests/valgrind.supp"
     [ "$tool" != memcheck ] ||
         under="$under --leak-check=full --errors-for-leak-kinds=definite"
-    PBKV_MODE=tsan # live tests are as patient as there
-    export PBKV_MODE
+    # Live tests are patient (tests/time_scale.h).
+    export PBKV_TIME_SCALE="${PBKV_TIME_SCALE:-400}"
     ;;
 *)
     echo "RACE is ${RACE:-}; it can be helgrind, drd or tsan" >&2
