@@ -30,8 +30,8 @@
  * in the loop thread, one at a time: they may call the _async functions of any
  * handle and open and close other handles, and must return soon, because
  * nothing moves while they run. The blocking functions refuse to run there with
- * the callback's own handle (PBKV_WOULD_DEADLOCK). Two handles must not wait for
- * each other in callbacks: that is a deadlock that nobody sees.
+ * the callback's own handle (PBKV_WOULD_DEADLOCK). Two handles must not wait
+ * for each other in callbacks: that is a deadlock that nobody sees.
  *
  * Handles may be opened and closed in any thread while other handles are in
  * use. Closing one waits for the threads in its functions, which it wakes; what
