@@ -12,6 +12,7 @@
 #                     tests/calibrate.c become what tests/under.sh needs
 #   tests/bench/X_main.c  become what make bench runs: bench/X
 #   tests/chaos/*.c   become chaos and soak, of which X_main.c is the start
+#   tests/fuzz/fuzz_*.c  become fuzz targets; the rest there is their help
 #   tests/*.c         otherwise: help for all test programs
 #   tests/labs/labN.c become one program each, the suite of lab N; the other
 #                     files there are help for them
@@ -29,7 +30,7 @@
 VERSION   := 0.1.0
 SOVERSION := 0
 
-MODE ?= debug#          debug, release, asan, tsan or cov
+MODE ?= debug#          debug, release, asan, tsan, cov or fuzz (clang only)
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -54,8 +55,10 @@ FLAGS_asan    := -O1 -g -fno-omit-frame-pointer \
                  -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_cov     := -O0 -g --coverage
+FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link \
+                 -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(FLAGS_$(MODE)),)
-$(error MODE is $(MODE); it can be debug, release, asan, tsan or cov)
+$(error MODE is $(MODE); it can be debug, release, asan, tsan, cov or fuzz)
 endif
 
 COMPILER := $(notdir $(lastword $(CC)))
@@ -97,6 +100,12 @@ LAB_HELP_SOURCES := $(filter-out $(LABS:%=tests/labs/%.c) \
                     %_main.c,$(LAB_FILES))
 SOLUTIONS := $(notdir $(wildcard tests/labs/solutions/*))
 SOLUTION_SOURCES := $(sort $(wildcard tests/labs/solutions/*/*.c))
+FUZZ_SOURCES  := $(sort $(wildcard tests/fuzz/*.c))
+FUZZ_TARGETS  := $(filter tests/fuzz/fuzz_%.c,$(FUZZ_SOURCES))
+# libFuzzer brings a main of its own; otherwise it is replay.c's.
+FUZZ_HELP     := $(filter-out $(FUZZ_TARGETS) \
+                 $(if $(filter fuzz,$(MODE)),tests/fuzz/replay.c),\
+                 $(FUZZ_SOURCES))
 
 object = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -106,8 +115,8 @@ PROTO_OBJECT := $(B)/obj/proto/pbkv.pb-c.o
 PART_OBJECTS := $(PROTO_OBJECT) $(call object,$(PART_SOURCES))
 OBJECTS      := $(PART_OBJECTS) \
                 $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES) \
-                $(BENCH_SOURCES) $(CHAOS_SOURCES) $(LAB_FILES) \
-                $(SOLUTION_SOURCES))
+                $(BENCH_SOURCES) $(CHAOS_SOURCES) $(FUZZ_SOURCES) \
+                $(LAB_FILES) $(SOLUTION_SOURCES))
 ARCHIVE      := $(B)/obj/modules.a
 TOOL_MAIN    := $(call object,client/tool_main.c)
 HELP         := $(B)/obj/tests/help.a
@@ -124,6 +133,7 @@ DEMO     := $(B)/tests/demo
 BENCHES  := $(patsubst tests/bench/%_main.c,$(B)/bench/%,$(BENCH_MAINS))
 UNSTAMPED := $(addprefix $(B)/bench/unstamped/,viewservice pbserver pbkv)
 CHAOS    := $(patsubst tests/chaos/%_main.c,$(B)/tests/%,$(CHAOS_MAINS))
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_TARGETS))
 SCRIPTS  := $(sort $(wildcard tests/test_*.sh))
 
 SONAME    := libpbkv.so.$(SOVERSION)
@@ -143,8 +153,10 @@ GOALS  := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 # These goals work without it; and these install what is missing before it.
 PLAIN_GOALS  := help clean deps format uninstall race memcheck asan
 HELPED_GOALS := deps test demo bench lint chaos soak under
+# These make another make, which has a config.mk of its own.
+PLAIN_GOALS  += fuzz fuzz-afl
 DEPS ?= build $(if $(filter lint format,$(GOALS)),lint) \
-        $(if $(filter bench,$(GOALS)),bench) $(if $(NAMESPACES),hosts) \
+        $(filter bench fuzz fuzz-afl,$(GOALS)) $(if $(NAMESPACES),hosts) \
         $(if $(filter under,$(GOALS)),tools)
 
 ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
@@ -174,14 +186,16 @@ endif
 
 # ---- Building -------------------------------------------------------------
 
-.PHONY: all programs libraries suites
+.PHONY: all programs libraries suites fuzzers
 all: programs libraries ## build programs and libraries in build/MODE (default)
 	@:
 programs: $(PROGRAMS)
 	@:
 libraries: $(LIBRARIES)
 	@:
-suites: $(SUITES) $(AIDS) $(BENCHES) $(UNSTAMPED) $(CHAOS)
+suites: $(SUITES) $(AIDS) $(BENCHES) $(UNSTAMPED) $(CHAOS) fuzzers
+	@:
+fuzzers: $(FUZZERS)
 	@:
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto $(CONFIG)
@@ -319,6 +333,12 @@ endef
 $(foreach s,$(SOLUTIONS),$(eval $(call solution_rule,$(s))))
 SOLUTION_PROGRAMS := $(foreach s,$(SOLUTIONS),$(B)/labs/$(s)/lab2b \
                      $(B)/labs/$(s)/pbserver)
+
+$(FUZZERS): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(call object,$(FUZZ_HELP)) \
+            $(B)/obj/client/tool.a $(ARCHIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 
 # Sanitizers leave their own symbols open in a shared library.
 DEFS := $(if $(filter asan tsan,$(MODE)),,-Wl,-z,defs)
@@ -484,7 +504,7 @@ uninstall: ## remove exactly what install put there
 # ---- Keeping it clean -----------------------------------------------------
 
 OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench tests/chaos \
-         tests/labs tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
+         tests/fuzz tests/labs tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
 
 .PHONY: lint format purity
 lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts
@@ -521,6 +541,17 @@ HISTORY ?= tests/histories/kv-linearizable.jsonl
 lincheck: $(B)/lincheck ## judge a recorded history: HISTORY=file
 	@$(B)/lincheck $(HISTORY)
 
+.PHONY: fuzz fuzz-afl
+TIME ?= 60
+FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_TARGETS))
+fuzz: deps ## invent inputs for TIME=60 seconds in all; FUZZ="server" selects
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang fuzzers
+	@tests/fuzz/run.sh build/clang-fuzz/fuzz $(TIME) $(FUZZ)
+
+fuzz-afl: deps ## the same under AFL++
+	@$(MAKE) --no-print-directory MODE=debug CC=afl-clang-fast fuzzers
+	@tests/fuzz/run_afl.sh build/afl-clang-fast-debug/fuzz $(TIME) $(FUZZ)
+
 .PHONY: mutants
 MUTANTS_NEED := $(B)/sim $(B)/explore $(B)/tests/test_scenarios $(LAB_ALL)
 mutants: $(MUTANTS_NEED) ## break the roles: is it noticed?
@@ -542,4 +573,4 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
 	    while IFS='|' read -r goal text; do \
 	        printf '  %-12s %s\n' "$$goal" "$$text"; done
-	@echo 'MODE=debug|release|asan|tsan|cov  CC=gcc|clang  V=1  -j2'
+	@echo 'MODE=debug|release|asan|tsan|cov|fuzz  CC=gcc|clang  V=1  -j2'

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz_frame: what a stranger's octets go through before a role sees them: the
+ * decoder with its budget and message_check, the check of the stamp, the
+ * clocks, the text for logs, the packing of an answer.
+ *
+ * A frame that is accepted can be packed again and is accepted again; clocks
+ * only rise and stay within their limit.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clocks/host_clock.h"
+#include "node/message.h"
+#include "rpc/frame.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { SHORT_TEXT = 9 };
+
+static void read_stamp(const Pbkv__Frame *frame)
+{
+    struct host_clock clock;
+    struct stamp_storage storage;
+    Pbkv__Frame answer = PBKV__FRAME__INIT;
+
+    if (host_clock_check_stamp(frame) < 0)
+        return;
+    host_clock_init(&clock, "here");
+    host_clock_tick(&clock);
+    host_clock_receive(&clock, frame, frame->from->address.len % 2 == 0);
+    host_clock_tick(&clock);
+    host_clock_stamp(&clock, &answer, &storage);
+    if (answer.lamport == 0 || answer.lamport > LAMPORT_MAX ||
+        answer.n_vector > CLOCK_ENTRIES_LIMIT)
+        abort();
+}
+
+static void pack_again(const Pbkv__Frame *frame)
+{
+    static uint8_t head[FRAME_HEAD_MAX];
+    struct bytes *body = message_encode(frame->body);
+    struct outgoing outgoing;
+    Pbkv__Frame again = PBKV__FRAME__INIT;
+    Pbkv__Frame *decoded;
+    struct arena arena;
+    uint8_t *octets;
+
+    again.from = frame->from;
+    if (body->length <= BODY_LIMIT) {
+        frame_pack(&again, body, head, &outgoing);
+        octets = malloc(frame_size(&outgoing));
+        assert(octets != NULL);
+        frame_write(&outgoing, octets);
+        arena_init_trusted(&arena);
+        if (frame_decode(&arena, octets + FRAME_LENGTH_SIZE,
+                         frame_length_read(octets), &decoded) < 0)
+            abort();
+        arena_release(&arena);
+        free(octets);
+    }
+    bytes_release(body);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t length)
+{
+    char text[EVENT_DETAIL_MAX];
+    struct arena arena;
+    Pbkv__Frame *frame;
+
+    arena_init(&arena);
+    if (frame_decode(&arena, octets, length, &frame) == 0) {
+        message_format(frame->body, text, sizeof(text));
+        message_format(frame->body, text, SHORT_TEXT);
+        read_stamp(frame);
+        pack_again(frame);
+    }
+    arena_release(&arena);
+    return 0;
+}
