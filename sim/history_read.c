@@ -141,10 +141,11 @@ static const char *end_ok(struct reader *reader, struct history_event *event,
 static const char *end(struct reader *reader, struct history_event *event,
                        struct reader_process *process)
 {
-    const struct history_op *op = &reader->history->ops[process->op];
+    const struct history_op *op;
 
     if (!process->busy)
         return "the process has no operation that could end";
+    op = &reader->history->ops[process->op];
     if (op->kind != event->kind || !bytes_equal(op->key, event->key))
         return "the end is that of another operation";
     process->busy = false;

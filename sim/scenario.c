@@ -24,6 +24,7 @@ enum {
     FOUND_MAX = 2 * PEER_TEXT_MAX + 64,
     UNTIL_US = 10000000,
     DEADLINE_MS = 5000,
+    DURATION_MAX_S = 3600, /* that one statement can name */
 };
 
 struct scenario {
@@ -101,9 +102,9 @@ static bool read_duration(const char *text, uint64_t *us)
 {
     uint64_t number;
 
-    if (read_number(text, "ms", &number))
+    if (read_number(text, "ms", &number) && number <= 1000 * DURATION_MAX_S)
         *us = number * 1000;
-    else if (read_number(text, "s", &number))
+    else if (read_number(text, "s", &number) && number <= DURATION_MAX_S)
         *us = number * 1000000;
     else
         return false;
@@ -471,8 +472,8 @@ static bool add_actors(struct scenario *scenario, enum stage_role role)
         return refuse(scenario, "it takes names");
     for (size_t i = 1; i < scenario->count; i++) {
         if (!stage_add(scenario->stage, word(scenario, i), role))
-            return refuse(scenario, "a name is taken or too long, or there are "
-                                    "too many");
+            return refuse(scenario, "a name is taken, too long or not printable, "
+                                    "or there are too many");
     }
     return true;
 }

@@ -59,8 +59,10 @@ struct stage_actor *stage_add(struct stage *stage, const char *name,
                               enum stage_role role)
 {
     struct stage_actor *actor = &stage->actors[stage->actor_count];
+    struct address address;
 
-    if (strlen(name) >= STAGE_NAME_MAX || stage_find(stage, name) ||
+    if (address_init(&address, name, strlen(name)) < 0 ||
+        strlen(name) >= STAGE_NAME_MAX || stage_find(stage, name) ||
         stage->actor_count == STAGE_ACTORS_MAX)
         return NULL;
     snprintf(actor->name, sizeof(actor->name), "%s", name);
