@@ -187,6 +187,19 @@ static size_t flush_threshold(const struct connection *connection)
     return connection->dialled ? FLUSH_DIALLED : FLUSH_ACCEPTED;
 }
 
+/* What may wait on one connection. Nobody gets more than is free in all, so
+ * however many do not read, as much as each of them holds stays free for those
+ * who do. */
+static size_t output_limit(const struct connection *connection)
+{
+    const struct rpc_limits *limits = &connection->rpc->config.limits;
+    size_t all = share_of(connection, limits->total_output);
+    size_t held = connection->rpc->output_octets;
+    size_t left = held < all ? all - held : 0;
+
+    return left < limits->connection_output ? left : limits->connection_output;
+}
+
 bool connection_send(struct connection *connection,
                      const struct outgoing *outgoing)
 {
@@ -195,10 +208,7 @@ bool connection_send(struct connection *connection,
     uint8_t *room;
 
     assert(connection->state == CONNECTION_OPEN);
-    if (connection->output.octets + size > rpc->config.limits.connection_output)
-        return false;
-    if (rpc->output_octets + size >
-        share_of(connection, rpc->config.limits.total_output))
+    if (connection->output.octets + size > output_limit(connection))
         return false;
     room = output_reserve(&connection->output, &rpc->segments, size);
     if (room == NULL)

@@ -834,6 +834,35 @@ TEST(all_readers_together_cost_bounded_memory)
     scene_free(&scene);
 }
 
+/* Answers of all sizes, so that no gap is left that a small one would fit in. */
+TEST(readers_that_do_not_read_leave_room_for_others)
+{
+    enum { LIMIT = 1024 * 1024, PEERS = 8, SIZES = 5, FRAMES = 300 };
+    static const size_t sizes[SIZES] = {50000, 5000, 500, 50, 0};
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    int fds[PEERS];
+
+    scene_prepare(&scene);
+    scene.server.config.limits.total_output = LIMIT;
+    scene_begin(&scene);
+    for (int i = 0; i < PEERS; i++)
+        fds[i] = raw_dial(&scene.server.self.address);
+    for (int size = 0; size < SIZES; size++) {
+        frame.payload = sizes[size];
+        for (int i = 0; i < PEERS * FRAMES; i++)
+            ck_assert(raw_send_frame(fds[i % PEERS], &frame));
+    }
+    runner_await(&scene.server, "probe.echo",
+                 UINT64_C(1) * SIZES * PEERS * FRAMES);
+    ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"), 0);
+    ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), LIMIT);
+    expect_service(scene.honest);
+    for (int i = 0; i < PEERS; i++)
+        close(fds[i]);
+    scene_free(&scene);
+}
+
 TEST(a_peer_that_goes_away_before_its_answers_does_no_harm)
 {
     struct scene scene;
@@ -1001,6 +1030,7 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE_LIMIT(an_overflow_is_a_warning_only_when_it_begins, 30),
       CASE_LIMIT(a_reader_that_does_not_read_costs_bounded_memory, 30),
       CASE_LIMIT(all_readers_together_cost_bounded_memory, 30),
+      CASE_LIMIT(readers_that_do_not_read_leave_room_for_others, 30),
       CASE_LIMIT(a_peer_that_goes_away_before_its_answers_does_no_harm, 30),
       CASE(connections_over_the_limit_are_closed_at_once),
       CASE(without_descriptors_accepting_pauses_and_goes_on),
