@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #include "rpc/incoming.h"
+#include "rpc/reserve.h"
 #include "rpc/route.h"
 #include "rpc/socket.h"
 
@@ -24,11 +25,13 @@ enum {
      * us can begin, and who reads a lot does not have to wait for the rest. */
     FLUSH_DIALLED = 4 * 1024,
     FLUSH_ACCEPTED = 128 * 1024,
-    VECTORS = 64,            /* segments in one sendmsg */
-    PARTIAL_KEPT = 4 * 1024, /* octets of memory an idle connection keeps */
-    RESERVE_SHARE = 4,       /* one octet in so many is for dialled ones */
-    CONNECT_LIMIT_MS = 3000, /* after which an attempt is given up */
-    SWEEPS = 5,              /* in the time that a frame may not grow */
+    VECTORS = 64,              /* segments in one sendmsg */
+    PARTIAL_KEPT = 4 * 1024,   /* octets of memory an idle connection keeps */
+    RESERVE_SHARE = 4,         /* one octet in so many is for dialled ones */
+    CONNECT_LIMIT_MS = 3000,   /* after which an attempt is given up */
+    SWEEPS = 5,                /* in the time that a frame may not grow */
+    RESERVE_STEP = 256 * 1024, /* octets for strangers, then memory is asked */
+    LARGE_FRAME = 16 * 1024, /* octets: too many to take when memory is short */
 };
 
 /* ---- Life ------------------------------------------------------------- */
@@ -283,14 +286,33 @@ static struct connection *first_accepted(struct connection *connection)
     return connection;
 }
 
-/* Returns the connection that gives way to the newcomer, or NULL. */
-static struct connection *victim_of(const struct connection *newcomer)
+/* Returns the connection that gives way to the newcomer (NULL: one that is not
+ * accepted yet), or NULL. */
+static struct connection *victim_of(const struct rpc *rpc,
+                                    const struct connection *newcomer)
 {
-    struct connection *victim = first_accepted(newcomer->rpc->partials);
+    struct connection *victim = first_accepted(rpc->partials);
 
-    if (victim == newcomer)
+    if (victim != NULL && victim == newcomer)
         victim = first_accepted(victim->next_partial);
     return victim;
+}
+
+bool connections_keep_reserve(struct rpc *rpc,
+                              const struct connection *newcomer, size_t size)
+{
+    rpc->taken_octets += size;
+    if (rpc->taken_octets < RESERVE_STEP)
+        return true;
+    while (!reserve_is_there()) {
+        struct connection *victim = victim_of(rpc, newcomer);
+
+        if (victim == NULL)
+            return false;
+        refuse(victim, "receive.limit", "memory is short");
+    }
+    rpc->taken_octets = 0;
+    return true;
 }
 
 /* Returns whether the connection's memory can become this large, after others
@@ -304,13 +326,14 @@ static bool make_room(struct connection *connection, size_t capacity)
         return false;
     while (rpc->input_octets - connection->partial_capacity + capacity >
            limit) {
-        struct connection *victim = victim_of(connection);
+        struct connection *victim = victim_of(rpc, connection);
 
         if (victim == NULL)
             return false;
         refuse(victim, "receive.limit", "unfinished frames of others get on");
     }
-    return true;
+    return connection->dialled ||
+           connections_keep_reserve(rpc, connection, capacity);
 }
 
 /* Makes room for `more` octets of the unfinished frame: twice what it was, so
@@ -428,6 +451,11 @@ static size_t feed_whole(struct connection *connection, const uint8_t *data,
         return length;
     if (length - FRAME_LENGTH_SIZE < claimed)
         return append_partial(connection, data, length, length);
+    if (claimed > LARGE_FRAME && !connection->dialled &&
+        !connections_keep_reserve(connection->rpc, connection, claimed)) {
+        refuse(connection, "receive.limit", "memory is short");
+        return length;
+    }
     handle_frame(connection, data + FRAME_LENGTH_SIZE, claimed);
     return FRAME_LENGTH_SIZE + (size_t)claimed;
 }

@@ -89,6 +89,13 @@ void connection_close(struct connection *connection);
  * dead ones. */
 void connections_end_turn(struct rpc *rpc);
 
+/* Sees to it that memory is left (reserve.h) when a stranger takes size octets.
+ * While it is short, closes accepted connections with unfinished frames, though
+ * not the newcomer (or NULL), for which the memory is. Returns whether there is
+ * enough now. The system is not asked for every small size. */
+bool connections_keep_reserve(struct rpc *rpc,
+                              const struct connection *newcomer, size_t size);
+
 /* Closes the connections whose unfinished frames do not get on. */
 void connections_sweep(struct rpc *rpc);
 

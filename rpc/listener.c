@@ -19,7 +19,8 @@
 enum {
     ACCEPTS_PER_TURN = 64,
     PAUSE_MS = 100,
-    RESERVE_SHARE = 8, /* one connection in so many is kept for dialling */
+    CONNECTION_COST = 1024, /* octets of memory, about */
+    RESERVE_SHARE = 8,      /* one connection in so many is kept for dialling */
     RESERVE_MAX = 16,
 };
 
@@ -97,7 +98,13 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 
     (void)what;
     for (int i = 0; i < ACCEPTS_PER_TURN && !listener->rpc->halted; i++) {
-        int accepted = socket_accept((int)fd);
+        int accepted;
+
+        if (!connections_keep_reserve(listener->rpc, NULL, CONNECTION_COST)) {
+            pause_accepting(listener, -ENOMEM);
+            return;
+        }
+        accepted = socket_accept((int)fd);
 
         if (accepted == -EAGAIN || accepted == -EWOULDBLOCK)
             return;

@@ -116,6 +116,7 @@ struct rpc {
     bool parcels_overflow; /* there was no room for one; until all are gone */
     struct listener *listener; /* NULL: does not listen */
     struct segment_pool segments;
+    size_t taken_octets;  /* by strangers since memory was last asked for */
     size_t input_octets;  /* held in unfinished frames */
     size_t output_octets; /* waiting to be sent, wherever */
 };

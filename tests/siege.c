@@ -26,7 +26,7 @@ enum {
     TEXT_SIZE = 64,
     REST_US = 1000,
     CALM_MS = 500,         /* in which a process that rests is watched */
-    CALM_CPU_PERCENT = 50, /* of one processor, in that time */
+    CALM_CPU_PERCENT = 40, /* of one processor, in that time */
     PING_MS = 100,
     DEAD_PINGS = 40, /* a machine that is busy with the attack is no death */
     LINE_SIZE = 256,
@@ -37,6 +37,11 @@ void siege_wait(uint32_t ms)
     struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000L};
 
     nanosleep(&pause, NULL);
+}
+
+bool siege_build_is_slow(void)
+{
+    return cluster_stretch(1) > 1;
 }
 
 static uint64_t now_us(void)
@@ -383,7 +388,8 @@ static void judge_times(const struct siege *siege)
     size_t calm_count, attacked_count;
     uint32_t calm = percentile(siege, 0, &calm_count);
     uint32_t attacked = percentile(siege, 1, &attacked_count);
-    uint32_t base = calm > SIEGE_FLOOR_US ? calm : SIEGE_FLOOR_US;
+    uint32_t floor = cluster_stretch(SIEGE_FLOOR_US);
+    uint32_t base = calm > floor ? calm : floor;
 
     printf("  p99: in peace %u us (%zu calls), under attack %u us (%zu "
            "calls)\n",
@@ -457,7 +463,8 @@ static void judge_usage(struct siege *siege, unsigned i,
            late.rss_kib, before->descriptors, late.descriptors,
            late.cpu_ms - before->cpu_ms, late.cpu_ms - early.cpu_ms, CALM_MS);
     fflush(stdout);
-    ck_assert_uint_le(late.peak_kib, before->peak_kib + limits.memory_kib);
+    if (!siege_build_is_slow()) /* sanitizers keep what is freed for a while */
+        ck_assert_uint_le(late.peak_kib, before->peak_kib + limits.memory_kib);
     ck_assert_uint_le(late.cpu_ms - early.cpu_ms,
                       CALM_MS * CALM_CPU_PERCENT / 100);
 }
