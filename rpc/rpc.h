@@ -27,8 +27,10 @@
  * expects. When input needs more than its limit, the accepted connection whose
  * unfinished frame has not grown for longest is closed ("receive.limit"); and
  * any whose unfinished frame does not get on for too long ("receive.stalled").
- * An eighth of the connections (16 at most) and a quarter of input and output
- * are kept for connections that the loop itself dials.
+ * What one connection may hold of the output is no more than is free in all,
+ * and strangers get nothing more while memory is short (reserve.h). An eighth
+ * of the connections (16 at most) and a quarter of input and output are kept
+ * for connections that the loop itself dials.
  */
 #ifndef RPC_RPC_H
 #define RPC_RPC_H

@@ -472,8 +472,9 @@ static bool add_actors(struct scenario *scenario, enum stage_role role)
         return refuse(scenario, "it takes names");
     for (size_t i = 1; i < scenario->count; i++) {
         if (!stage_add(scenario->stage, word(scenario, i), role))
-            return refuse(scenario, "a name is taken, too long or not printable, "
-                                    "or there are too many");
+            return refuse(scenario,
+                          "a name is taken, too long or not printable, "
+                          "or there are too many");
     }
     return true;
 }

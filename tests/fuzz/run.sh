@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run.sh FOLDER SECONDS TARGET...: gives libFuzzer the targets FOLDER/fuzz_*, two
-# at a time, all together for about so many seconds. Starts from the seeds in
+# run.sh FOLDER SECONDS TARGET...: gives libFuzzer the targets FOLDER/fuzz_*,
+# two at a time, all together for about so many seconds. Starts from the seeds in
 # the tree and from what earlier runs found, which stays in FOLDER/found. One
 # line per target: inputs tried, how many in a second, and edges reached. An
 # input that crashes stays in FOLDER/crashes, and the line to keep it is
@@ -54,8 +54,8 @@ run_one() {
     grep -v '^#[0-9]*.*cov:' "$log" | tail -n 40
     echo "keep the input, under a name that says what was wrong:"
     echo "    mkdir -p $here/regressions/$target"
-    sed -n "s|.*Test unit written to \(.*\)|    cp \1 $here/regressions/$target/|p" \
-        "$log"
+    kept=$here/regressions/$target/
+    sed -n "s|.*Test unit written to \(.*\)|    cp \1 $kept|p" "$log"
     return 1
 }
 

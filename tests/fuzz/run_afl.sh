@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run_afl.sh FOLDER SECONDS TARGET...: gives AFL++ the targets FOLDER/fuzz_*, one
-# after the other, all together for about so many seconds, and prints for each
+# run_afl.sh FOLDER SECONDS TARGET...: gives AFL++ the targets FOLDER/fuzz_*,
+# one after the other, all together for about so many seconds, and prints for each
 # what afl-fuzz says: inputs tried, how many in a second, edges reached. What it
 # finds is under FOLDER/afl. Exit status 1 when an input crashed or hung.
 set -eu
@@ -38,7 +38,8 @@ for target; do
     fi
     printf '%-12s %9s inputs %8s per second %5s edges\n' "$target" \
         "$(value execs_done)" "$(value execs_per_sec)" "$(value edges_found)"
-    if [ "$(value saved_crashes)" != 0 ] || [ "$(value saved_hangs)" != 0 ]; then
+    if [ "$(value saved_crashes)" != 0 ] ||
+        [ "$(value saved_hangs)" != 0 ]; then
         echo "$target FAILED: see $folder/afl/$target/default"
         failed=1
     fi
