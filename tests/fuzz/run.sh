@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # run.sh FOLDER SECONDS TARGET...: gives libFuzzer the targets FOLDER/fuzz_*,
-# two at a time, all together for about so many seconds. Starts from the seeds in
-# the tree and from what earlier runs found, which stays in FOLDER/found. One
+# two at a time, all together for about so many seconds. Starts from the seeds
+# in the tree and from what earlier runs found, which stays in FOLDER/found. One
 # line per target: inputs tried, how many in a second, and edges reached. An
 # input that crashes stays in FOLDER/crashes, and the line to keep it is
 # printed. Exit status 1 when there is one.
