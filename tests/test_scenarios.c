@@ -38,8 +38,13 @@ static const struct sample samples[] = {
     {"# nothing\n\n  # more of it\n", NULL},
     {"servers s1\nstart s1\nuntil view 1 primary s1 no backup", NULL},
     {"dance", "x:1: 'dance' is no statement: it begins with no known word"},
-    {"\nservers s1 s1", "x:2: 'servers s1 s1' is no statement: a name is taken "
-                        "or too long, or there are too many"},
+    {"\nservers s1 s1",
+     "x:2: 'servers s1 s1' is no statement: a name is taken, "
+     "too long or not printable, or there are too many"},
+    {"clients \xe6", "x:1: 'clients \xe6' is no statement: a name is taken, "
+                     "too long or not printable, or there are too many"},
+    {"run 3601s", "x:1: 'run 3601s' is no statement: it takes a time such as "
+                  "500ms or 2s"},
     {"start s1", "x:1: 'start s1' is no statement: it takes servers that have "
                  "not started"},
     {"expect joy", "x:1: 'expect joy' is no statement: it is no condition"},

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # run_afl.sh FOLDER SECONDS TARGET...: gives AFL++ the targets FOLDER/fuzz_*,
-# one after the other, all together for about so many seconds, and prints of each
+# one after the other, all together for about so many seconds. Prints of each
 # what afl-fuzz says: inputs tried, how many in a second, edges reached. What it
 # finds is under FOLDER/afl. Exit status 1 when an input crashed or hung.
 set -eu
