@@ -22,7 +22,9 @@
 
 enum {
     /* Queued octets that are sent without waiting for the turn: what answers
-     * us can begin, and who reads a lot does not have to wait for the rest. */
+     * us can begin, and who reads a lot does not have to wait for the rest. At
+     * the end of the turn only the latter counts, because all else goes out in
+     * a moment, in one write. */
     FLUSH_DIALLED = 4 * 1024,
     FLUSH_ACCEPTED = 128 * 1024,
     VECTORS = 64,              /* segments in one sendmsg */
@@ -187,7 +189,8 @@ static size_t share_of(const struct connection *connection, size_t limit)
 
 static size_t flush_threshold(const struct connection *connection)
 {
-    return connection->dialled ? FLUSH_DIALLED : FLUSH_ACCEPTED;
+    return connection->dialled && !connection->rpc->ending ? FLUSH_DIALLED
+                                                           : FLUSH_ACCEPTED;
 }
 
 /* What may wait on one connection. Nobody gets more than is free in all, so
@@ -485,13 +488,14 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct connection *connection = argument;
     struct rpc *rpc = connection->rpc;
-    ssize_t count = recv((int)fd, rpc->input, INPUT_SIZE, 0);
+    uint8_t *input = rpc->reactor->input;
+    ssize_t count = recv((int)fd, input, INPUT_SIZE, 0);
 
     (void)what;
     if (count > 0) {
         connection->heard = true;
         rpc->figures.octets_in += (uint64_t)count;
-        feed(connection, rpc->input, (size_t)count);
+        feed(connection, input, (size_t)count);
         return;
     }
     if (count < 0 &&

@@ -8,7 +8,8 @@
  *     incoming.c    one frame: decode, check, merge the clocks, tell the node
  *     effects.c     one event's effects, carried out in order
  *     route.c       which connection leads to an address; dialling
- *     rpc.c         the life of the loop
+ *     rpc.c         the life of one node here, and the end of a turn
+ *     reactor.c     the event base and its thread, which several may share
  *
  * Nothing here re-enters. A handler's effects only queue octets; connections
  * that get output, or that die, are noted in lists, and one `turn` event, which
@@ -32,11 +33,8 @@
 #include "rpc/counters.h"
 #include "rpc/frame.h"
 #include "rpc/output.h"
+#include "rpc/reactor.h"
 #include "rpc/rpc.h"
-
-enum {
-    INPUT_SIZE = 256 * 1024, /* octets read from a connection in one turn */
-};
 
 struct connection;
 struct route;
@@ -77,27 +75,30 @@ struct rpc {
     struct arena incoming;
     struct arena outgoing; /* of answers and traced messages */
     uint8_t head[FRAME_HEAD_MAX];
-    uint8_t *input; /* INPUT_SIZE octets for whoever reads */
 
     struct counters counters;
     struct figures figures;
 
-    struct event_base *base;
+    struct reactor *reactor;
+    bool shares;        /* the reactor is somebody else's */
     struct event *turn; /* ends a turn of the loop */
     bool turn_scheduled;
+    bool ending;  /* the end of a turn is under way */
+    bool posted;  /* there may be posts, or a wish to stop */
     unsigned due; /* bits of timers that fire at the end of the turn */
     struct rpc_timer timers[TIMERS_MAX];
     struct event *signals[2]; /* SIGINT and SIGTERM, if wanted */
 
-    /* Guarded by mutex: what other threads write. */
-    pthread_mutex_t mutex;
+    /* Guarded by the reactor's mutex: what other threads write. */
     struct post *first_post;
     struct post *last_post;
     bool stop_wanted; /* no more posts */
-    bool woken;       /* wake_fd has been written to */
-
-    int wake_fd;
-    struct event *wake;
+    bool summoned;    /* in reactor->summoned */
+    struct rpc *prev_summoned;
+    struct rpc *next_summoned;
+    bool attached; /* in reactor->rpcs */
+    struct rpc *prev;
+    struct rpc *next;
 
     bool started;
     bool halted; /* no more events */
@@ -140,8 +141,13 @@ void rpc_trace(struct rpc *rpc, enum trace_kind kind, const char *sender,
 /* Sees to it that the end of this turn is not forgotten. */
 void rpc_schedule_turn(struct rpc *rpc);
 
-/* Ends the loop: rpc_run will return result. The first call counts. */
+/* Ends the rpc: no more events, and rpc_run will return result. The first call
+ * counts. */
 void rpc_halt(struct rpc *rpc, int result);
+
+/* Carries out the rest of an rpc that has halted and shares its reactor, and
+ * tells its owner, who may free it in there. */
+void rpc_end(struct rpc *rpc);
 
 /* Returns milliseconds since some moment in the past; never goes back. */
 uint64_t rpc_now_ms(void);

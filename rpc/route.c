@@ -15,6 +15,7 @@
 #include <utlist.h>
 #include <xxhash.h>
 
+#include "node/memory.h"
 #include "node/random.h"
 #include "rpc/address.h"
 #include "rpc/connection.h"
@@ -317,6 +318,36 @@ static uint32_t next_pause_ms(struct route *route)
     return random_between(&route->rpc->random, pause_ms / 2, pause_ms);
 }
 
+/* Somebody whose connection is lost, until the node is told. */
+struct loss {
+    struct rpc *rpc;
+    struct address address;
+};
+
+static void tell_node(void *argument, struct node *node, struct env *env)
+{
+    struct loss *loss = argument;
+    const struct rpc_config *config = &loss->rpc->config;
+
+    if (node)
+        config->on_lost(config->context, node, env, &loss->address);
+    free(loss);
+}
+
+/* Tells the node, when nothing of its own is under way any more. */
+static void tell_lost(struct route *route)
+{
+    struct loss *loss;
+
+    if (route->rpc->config.on_lost == NULL)
+        return;
+    loss = memory_new(sizeof(*loss));
+    loss->rpc = route->rpc;
+    loss->address = route->address;
+    if (rpc_post(route->rpc, tell_node, loss) < 0)
+        free(loss);
+}
+
 /* Dialling has failed: pauses, and then goes on if frames still wait. */
 static void fail(struct route *route, int error)
 {
@@ -326,6 +357,7 @@ static void fail(struct route *route, int error)
                          "%s: %s", route->address.text, strerror(-error));
     route->announced = true;
     counters_add(&route->rpc->counters, "dial.failed", 1);
+    tell_lost(route);
     expire_waiting(route);
     if (route->pause == NULL)
         route->pause = rpc_event_new(route->rpc, -1, 0, on_pause_over, route);
@@ -449,6 +481,7 @@ void route_lost(struct connection *connection)
         return;
     }
     route->failures = 0;
+    tell_lost(route);
     free_if_unused(route);
 }
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rpc: see rpc.h and loop.h. This file makes, runs and frees the loop, and
- * holds what crosses threads: a queue of posted functions and a wish to stop,
- * both under one mutex, and an eventfd that wakes the loop. A stop before the
- * loop runs is a wish like any other and waits for it there, which
- * event_base_loopbreak would not do.
- *
- * The event base is made without locks: only the loop's thread touches it.
+ * rpc: see rpc.h and loop.h. This file makes, starts and frees what runs a
+ * node, ends its turns, and holds what other threads want of it: a queue of
+ * posted functions and a wish to stop, under the reactor's mutex. Posts are run
+ * at the end of a turn, so what a callback of this very turn posts goes out in
+ * the same write as everything else, and costs no system call.
  */
 #include "rpc/rpc.h"
 
@@ -17,9 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
+
+#include <utlist.h>
 
 #include "node/memory.h"
 #include "rpc/address.h"
@@ -169,7 +167,8 @@ uint64_t rpc_count(const struct rpc *rpc, const char *name)
 struct event *rpc_event_new(struct rpc *rpc, int fd, short what,
                             event_callback_fn function, void *argument)
 {
-    struct event *event = event_new(rpc->base, fd, what, function, argument);
+    struct event *event =
+        event_new(rpc->reactor->base, fd, what, function, argument);
 
     if (event == NULL) {
         fputs("out of memory\n", stderr);
@@ -194,136 +193,18 @@ void rpc_schedule_turn(struct rpc *rpc)
     event_active(rpc->turn, EV_TIMEOUT, 0);
 }
 
-static void fire(struct rpc *rpc, unsigned slot)
-{
-    node_timer(rpc->node, &rpc->env, slot);
-    effects_carry_out(rpc);
-}
-
-/* Fires the timers without a delay, now that all that has come is handled. */
-static void fire_due(struct rpc *rpc)
-{
-    unsigned due = rpc->due;
-
-    rpc->due = 0;
-    for (unsigned slot = 0; slot < TIMERS_MAX && !rpc->halted; slot++) {
-        if (due >> slot & 1)
-            fire(rpc, slot);
-    }
-}
-
-/* Ends a turn of the loop. The trace goes first: whoever receives a frame finds
- * its send in the file. */
-static void end_turn(struct rpc *rpc)
-{
-    fire_due(rpc);
-    rpc->turn_scheduled = false;
-    if (rpc->due != 0)
-        rpc_schedule_turn(rpc);
-    if (rpc->trace != NULL) {
-        int error = trace_flush(rpc->trace);
-
-        if (error < 0)
-            give_up_trace(rpc, error);
-    }
-    connections_end_turn(rpc);
-}
-
-static void on_turn(evutil_socket_t fd, short what, void *argument)
-{
-    (void)fd;
-    (void)what;
-    end_turn(argument);
-}
-
-static void on_sweep(evutil_socket_t fd, short what, void *argument)
-{
-    (void)fd;
-    (void)what;
-    connections_sweep(argument);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *argument)
-{
-    const struct rpc_timer *timer = argument;
-
-    (void)fd;
-    (void)what;
-    fire(timer->rpc, timer->slot);
-}
-
-/* ---- Between threads ---------------------------------------------------- */
-
-/* Wakes the loop. The caller holds the mutex. */
-static void wake(struct rpc *rpc)
-{
-    const uint64_t one = 1;
-    ssize_t written;
-
-    if (rpc->woken)
-        return;
-    rpc->woken = true;
-    written = write(rpc->wake_fd, &one, sizeof(one));
-    assert(written == (ssize_t)sizeof(one));
-    (void)written;
-}
-
-void rpc_stop(struct rpc *rpc)
-{
-    pthread_mutex_lock(&rpc->mutex);
-    rpc->stop_wanted = true;
-    wake(rpc);
-    pthread_mutex_unlock(&rpc->mutex);
-}
-
-void rpc_halt(struct rpc *rpc, int result)
-{
-    if (rpc->halted)
-        return;
-    rpc->halted = true;
-    rpc->result = result;
-    pthread_mutex_lock(&rpc->mutex);
-    rpc->stop_wanted = true;
-    pthread_mutex_unlock(&rpc->mutex);
-    event_base_loopbreak(rpc->base);
-}
-
-int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument)
-{
-    struct post *post = memory_new(sizeof(*post));
-    bool accepted;
-
-    post->function = function;
-    post->argument = argument;
-    pthread_mutex_lock(&rpc->mutex);
-    accepted = !rpc->stop_wanted;
-    if (accepted) {
-        if (rpc->last_post == NULL)
-            rpc->first_post = post;
-        else
-            rpc->last_post->next = post;
-        rpc->last_post = post;
-        wake(rpc);
-    }
-    pthread_mutex_unlock(&rpc->mutex);
-    if (!accepted)
-        free(post);
-    return accepted ? 0 : -ESHUTDOWN;
-}
-
 /* Takes all posts. Returns the first, and whether the loop is to stop after
  * them: a post is never accepted after the wish to stop. */
 static struct post *take_posts(struct rpc *rpc, bool *stop)
 {
     struct post *post;
 
-    pthread_mutex_lock(&rpc->mutex);
+    pthread_mutex_lock(&rpc->reactor->mutex);
     post = rpc->first_post;
     rpc->first_post = NULL;
     rpc->last_post = NULL;
-    rpc->woken = false;
     *stop = rpc->stop_wanted;
-    pthread_mutex_unlock(&rpc->mutex);
+    pthread_mutex_unlock(&rpc->reactor->mutex);
     return post;
 }
 
@@ -349,18 +230,158 @@ static void run_posts(struct rpc *rpc, struct post *post)
     }
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *argument)
+/* Runs what was posted, and then halts if that is wanted. What this posts
+ * waits for the next turn, so that sockets get theirs. */
+static void attend(struct rpc *rpc)
 {
-    struct rpc *rpc = argument;
-    uint64_t count;
     bool stop;
-    ssize_t got = read((int)fd, &count, sizeof(count));
 
-    (void)what;
-    (void)got;
+    rpc->posted = false;
     run_posts(rpc, take_posts(rpc, &stop));
     if (stop)
         rpc_halt(rpc, 0);
+}
+
+static void fire(struct rpc *rpc, unsigned slot)
+{
+    node_timer(rpc->node, &rpc->env, slot);
+    effects_carry_out(rpc);
+}
+
+/* Fires the timers without a delay, now that all that has come is handled. */
+static void fire_due(struct rpc *rpc)
+{
+    unsigned due = rpc->due;
+
+    rpc->due = 0;
+    for (unsigned slot = 0; slot < TIMERS_MAX && !rpc->halted; slot++) {
+        if (due >> slot & 1)
+            fire(rpc, slot);
+    }
+}
+
+static void flush_trace(struct rpc *rpc)
+{
+    int error = rpc->trace != NULL ? trace_flush(rpc->trace) : 0;
+
+    if (error < 0)
+        give_up_trace(rpc, error);
+}
+
+/* Sees to what is due already when a turn has ended: timers in this turn of the
+ * loop, posts in the next. */
+static void go_on(struct rpc *rpc)
+{
+    rpc->turn_scheduled = false;
+    if (rpc->halted)
+        return;
+    if (rpc->posted) {
+        rpc->turn_scheduled = true;
+        rpc_event_after(rpc->turn, 0);
+    } else if (rpc->due != 0) {
+        rpc_schedule_turn(rpc);
+    }
+}
+
+static void begin(struct rpc *rpc);
+
+/* Ends a turn of the loop. The trace goes before the frames: whoever receives
+ * one finds its send in the file. */
+static void end_turn(struct rpc *rpc)
+{
+    rpc->ending = true;
+    if (!rpc->started && !rpc->halted)
+        begin(rpc);
+    if (rpc->posted)
+        attend(rpc);
+    fire_due(rpc);
+    go_on(rpc);
+    flush_trace(rpc);
+    connections_end_turn(rpc);
+    rpc->ending = false;
+}
+
+void rpc_end(struct rpc *rpc)
+{
+    assert(rpc->halted && rpc->shares && rpc->attached);
+    end_turn(rpc); /* which runs the posts, without the node */
+    rpc->config.on_end(rpc->config.context);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *argument)
+{
+    struct rpc *rpc = argument;
+
+    (void)fd;
+    (void)what;
+    end_turn(rpc);
+    if (rpc->halted && rpc->shares)
+        rpc->config.on_end(rpc->config.context);
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    connections_sweep(argument);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *argument)
+{
+    const struct rpc_timer *timer = argument;
+
+    (void)fd;
+    (void)what;
+    if (!timer->rpc->halted)
+        fire(timer->rpc, timer->slot);
+}
+
+/* ---- Between threads ---------------------------------------------------- */
+
+void rpc_stop(struct rpc *rpc)
+{
+    pthread_mutex_lock(&rpc->reactor->mutex);
+    rpc->stop_wanted = true;
+    reactor_summon(rpc->reactor, rpc);
+    pthread_mutex_unlock(&rpc->reactor->mutex);
+}
+
+void rpc_halt(struct rpc *rpc, int result)
+{
+    if (rpc->halted)
+        return;
+    rpc->halted = true;
+    rpc->result = result;
+    pthread_mutex_lock(&rpc->reactor->mutex);
+    rpc->stop_wanted = true;
+    pthread_mutex_unlock(&rpc->reactor->mutex);
+    if (rpc->shares)
+        rpc_schedule_turn(rpc);
+    else
+        event_base_loopbreak(rpc->reactor->base);
+}
+
+int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument)
+{
+    struct post *post = memory_new(sizeof(*post));
+    bool accepted;
+
+    post->function = function;
+    post->argument = argument;
+    pthread_mutex_lock(&rpc->reactor->mutex);
+    accepted = !rpc->stop_wanted;
+    if (accepted) {
+        if (rpc->last_post == NULL)
+            rpc->first_post = post;
+        else
+            rpc->last_post->next = post;
+        rpc->last_post = post;
+        reactor_summon(rpc->reactor, rpc);
+    }
+    pthread_mutex_unlock(&rpc->reactor->mutex);
+    if (!accepted)
+        free(post);
+    return accepted ? 0 : -ESHUTDOWN;
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *argument)
@@ -391,19 +412,6 @@ int rpc_stop_on_signals(struct rpc *rpc)
 
 /* ---- Making ------------------------------------------------------------- */
 
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base;
-
-    if (config == NULL)
-        return NULL;
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 /* Writes name, a dash and the incarnation in base 36 into text. */
 static void format_host(const struct rpc_config *config,
                         char text[HOST_TEXT_MAX])
@@ -418,6 +426,14 @@ static void format_host(const struct rpc_config *config,
         rest /= 36;
     } while (rest > 0);
     snprintf(text, HOST_TEXT_MAX, "%s-%s", config->name, digits + at);
+}
+
+static int make_reactor(struct rpc *rpc, const char **reason)
+{
+    rpc->shares = rpc->config.reactor != NULL;
+    rpc->reactor = rpc->config.reactor;
+    *reason = "the system gives no event loop";
+    return rpc->shares ? 0 : reactor_new(&rpc->reactor);
 }
 
 static int make_clock(struct rpc *rpc, const char **reason)
@@ -436,18 +452,8 @@ static int make_clock(struct rpc *rpc, const char **reason)
                       &rpc->trace);
 }
 
-static int make_events(struct rpc *rpc, const char **reason)
+static void make_events(struct rpc *rpc)
 {
-    *reason = "the system gives no event loop";
-    rpc->base = new_base();
-    if (rpc->base == NULL)
-        return -ENOMEM;
-    rpc->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (rpc->wake_fd < 0)
-        return -errno;
-    rpc->wake =
-        rpc_event_new(rpc, rpc->wake_fd, EV_READ | EV_PERSIST, on_wake, rpc);
-    event_add(rpc->wake, NULL);
     rpc->turn = rpc_event_new(rpc, -1, 0, on_turn, rpc);
     rpc->sweep = rpc_event_new(rpc, -1, 0, on_sweep, rpc);
     for (unsigned i = 0; i < TIMERS_MAX; i++) {
@@ -457,7 +463,6 @@ static int make_events(struct rpc *rpc, const char **reason)
         timer->slot = i;
         timer->event = rpc_event_new(rpc, -1, 0, on_timer, timer);
     }
-    return 0;
 }
 
 /* Begins to listen, and learns our own address if the system chose it. */
@@ -488,10 +493,12 @@ static int make_listener(struct rpc *rpc, const char **reason)
 
 static int make(struct rpc *rpc, const char **reason)
 {
-    int error = make_clock(rpc, reason);
+    int error = make_reactor(rpc, reason);
 
     if (error == 0)
-        error = make_events(rpc, reason);
+        error = make_clock(rpc, reason);
+    if (error == 0)
+        make_events(rpc);
     if (error == 0)
         error = make_listener(rpc, reason);
     if (error == 0 && !peer_is_present(&rpc->self)) {
@@ -510,11 +517,8 @@ int rpc_new(const struct rpc_config *config, struct node *node,
 
     rpc->config = *config;
     rpc->self = config->self;
-    rpc->wake_fd = -1;
     rpc->random = config->self.incarnation ^ rpc_new_incarnation();
     rpc->stamp = memory_new(sizeof(*rpc->stamp));
-    rpc->input = memory_resize(NULL, INPUT_SIZE);
-    pthread_mutex_init(&rpc->mutex, NULL);
     env_init(&rpc->env);
     if (config->trace_path == NULL)
         rpc->env.log_level = config->log_level;
@@ -551,18 +555,41 @@ static void tell_ready(struct rpc *rpc)
         rpc_event(rpc, LOG_LEVEL_INFO, "listen.ready", address.text);
 }
 
-int rpc_run(struct rpc *rpc)
+static void begin(struct rpc *rpc)
 {
     assert(!rpc->started);
     rpc->started = true;
     tell_ready(rpc);
     node_start(rpc->node, &rpc->env);
     effects_carry_out(rpc);
-    if (!rpc->halted && event_base_dispatch(rpc->base) < 0)
+}
+
+int rpc_run(struct rpc *rpc)
+{
+    assert(!rpc->shares);
+    begin(rpc);
+    if (!rpc->halted && reactor_run(rpc->reactor) < 0)
         rpc_halt(rpc, -EIO);
     end_turn(rpc);
     assert(rpc->halted);
     return rpc->result;
+}
+
+int rpc_start(struct rpc *rpc)
+{
+    struct reactor *reactor = rpc->reactor;
+    int error;
+
+    assert(rpc->shares && rpc->config.on_end != NULL);
+    pthread_mutex_lock(&reactor->mutex);
+    error = reactor->failed ? -ESHUTDOWN : 0;
+    if (error == 0) {
+        rpc->attached = true;
+        DL_APPEND(reactor->rpcs, rpc);
+        reactor_summon(reactor, rpc);
+    }
+    pthread_mutex_unlock(&reactor->mutex);
+    return error;
 }
 
 /* ---- Freeing ------------------------------------------------------------ */
@@ -575,27 +602,35 @@ static void free_event(struct event *event)
 
 static void free_events(struct rpc *rpc)
 {
-    free_event(rpc->wake);
     free_event(rpc->turn);
     free_event(rpc->sweep);
     for (unsigned i = 0; i < TIMERS_MAX; i++)
         free_event(rpc->timers[i].event);
     for (size_t i = 0; i < 2; i++)
         free_event(rpc->signals[i]);
-    if (rpc->base != NULL)
-        event_base_free(rpc->base);
-    if (rpc->wake_fd >= 0)
-        close(rpc->wake_fd);
+}
+
+/* Nothing of this rpc is left with the reactor, and no posts either. */
+static void leave_reactor(struct rpc *rpc)
+{
+    struct reactor *reactor = rpc->reactor;
+
+    attend(rpc);
+    pthread_mutex_lock(&reactor->mutex);
+    if (rpc->summoned)
+        DL_DELETE2(reactor->summoned, rpc, prev_summoned, next_summoned);
+    if (rpc->attached)
+        DL_DELETE(reactor->rpcs, rpc);
+    pthread_mutex_unlock(&reactor->mutex);
 }
 
 void rpc_free(struct rpc *rpc)
 {
-    bool stop;
-
     if (rpc == NULL)
         return;
     rpc->halted = true;
-    run_posts(rpc, take_posts(rpc, &stop));
+    if (rpc->reactor != NULL)
+        leave_reactor(rpc);
     routes_release(rpc);
     connections_release(rpc);
     listener_free(rpc->listener);
@@ -607,8 +642,8 @@ void rpc_free(struct rpc *rpc)
     arena_release(&rpc->incoming);
     arena_release(&rpc->outgoing);
     env_release(&rpc->env);
-    pthread_mutex_destroy(&rpc->mutex);
-    free(rpc->input);
+    if (!rpc->shares)
+        reactor_free(rpc->reactor);
     free(rpc->stamp);
     free(rpc);
 }

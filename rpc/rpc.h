@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rpc: the runtime on a real network. One `struct rpc` is one libevent loop
- * that owns one node and feeds it events: frames from sockets, timers, and
- * calls posted from other threads. It carries out the node's effects in order.
+ * rpc: the runtime on a real network. One `struct rpc` owns one node and feeds
+ * it events: frames from sockets, timers, and calls posted from any thread. It
+ * carries out the node's effects in order. It has a libevent loop of its own,
+ * or shares one with others (rpc/reactor.h).
  *
- * Threads. An rpc belongs to the thread in rpc_run (before that, to the thread
- * that made it). Only rpc_stop and rpc_post may be called from others.
+ * Threads. An rpc belongs to the thread in rpc_run, or of its reactor (before
+ * that, to the thread that made it). Only rpc_stop and rpc_post may be called
+ * from others.
  *
  * Connections. What a role sends of its own accord (a ping, an operation, a
  * Forward) goes over a connection that the loop dials, again and again with
@@ -43,6 +45,7 @@
 #include "node/node.h"
 #include "rpc/faults.h"
 
+struct reactor;
 struct rpc;
 
 struct rpc_limits {
@@ -71,6 +74,16 @@ typedef void (*rpc_log_function)(void *context,
 typedef void (*rpc_answer_function)(void *context, uint64_t call,
                                     const Pbkv__Body *body);
 
+/* A connection that was dialled is lost, or could not be made. It is an event
+ * of the node, in the loop's thread, at the end of the turn. */
+typedef void (*rpc_lost_function)(void *context, struct node *node,
+                                  struct env *env,
+                                  const struct address *address);
+
+/* The end of an rpc that shares its reactor: no event comes after it. Called in
+ * the loop's thread; the owner may free the rpc in there. */
+typedef void (*rpc_end_function)(void *context);
+
 /* Everything borrowed must stay alive as long as the rpc. */
 struct rpc_config {
     const char *name;         /* of the host in traces, without incarnation */
@@ -87,7 +100,13 @@ struct rpc_config {
     enum log_level log_level;
     rpc_log_function on_log; /* NULL: silence */
     rpc_answer_function on_answer;
-    void *context; /* of both functions */
+    rpc_lost_function on_lost; /* NULL: of no interest */
+    void *context;             /* of all these functions */
+
+    /* The reactor to run in, with rpc_start; NULL: one of its own, with
+     * rpc_run. on_end is for the former. */
+    struct reactor *reactor;
+    rpc_end_function on_end;
 };
 
 /* Returns a configuration with default limits, no faults, level INFO. */
@@ -117,6 +136,13 @@ struct address rpc_listen_address(const struct rpc *rpc);
  * or the negative errno of a durable record that could not be written.
  */
 int rpc_run(struct rpc *rpc);
+
+/*
+ * Starts the node in the reactor of its configuration, from any thread, and
+ * returns at once. The end, after rpc_stop or for the reasons of rpc_run, is
+ * told by on_end. Returns 0, or -ESHUTDOWN when the reactor has failed.
+ */
+int rpc_start(struct rpc *rpc);
 
 /* Tells the loop to stop, from any thread or before it runs. Safe to repeat.
  * Not safe in a signal handler: use rpc_stop_on_signals. */
@@ -155,7 +181,8 @@ struct peer rpc_self(const struct rpc *rpc);
 int rpc_read_record(const char *path, struct bytes **record);
 
 /* Closes everything, removes a Unix socket it made, releases the node. Not
- * while the loop runs. NULL is allowed. */
+ * while the loop runs; if it shares a reactor, not between rpc_start and
+ * on_end, and only in the reactor's thread then. NULL is allowed. */
 void rpc_free(struct rpc *rpc);
 
 #endif
