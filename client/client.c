@@ -19,6 +19,8 @@
 #include "node/memory.h"
 #include "node/message.h"
 
+enum { NEAR_STRIDES = 20 /* a stride is a twentieth of a near deadline */ };
+
 static const struct node_type client_type;
 
 static struct client *client_of(struct node *node)
@@ -122,13 +124,44 @@ static void wake_openings(struct client *client)
     }
 }
 
+static uint32_t longest_stride(const struct client *client)
+{
+    uint32_t stride = client->config.stride_ticks;
+
+    return stride > 1 ? stride : 1;
+}
+
+/* Deadlines that are nearer than so many ticks are kept to the tick. */
+static uint32_t near_ticks(const struct client *client)
+{
+    return longest_stride(client) * NEAR_STRIDES;
+}
+
+static void set_tick(struct client *client, struct env *env, uint32_t stride)
+{
+    uint32_t delay_ms = stride * client->config.tick_ms;
+
+    client->stride = stride;
+    env_set_timer(env, CLIENT_TICK, delay_ms, delay_ms);
+}
+
+void client_hurry(struct client *client, struct env *env)
+{
+    if (longest_stride(client) == 1)
+        return;
+    client->hurry = near_ticks(client);
+    if (client->ticking && client->stride > 1)
+        set_tick(client, env, 1);
+}
+
 static void start_ticking(struct client *client, struct env *env)
 {
     if (client->ticking)
         return;
     client->ticking = true;
-    env_set_timer(env, CLIENT_TICK, client->config.tick_ms,
-                  client->config.tick_ms);
+    client->hurry = 0;
+    client->doubts = 0;
+    set_tick(client, env, longest_stride(client));
     wake_openings(client);
     client->view_wait = 0;
 }
@@ -142,7 +175,8 @@ static struct call *request_add(struct client *client,
     call->key = bytes_share(request->key);
     call->value = bytes_share(request->value);
     call->cursor = request->cursor;
-    call->ticks_left = request->deadline_ticks;
+    /* Never early: the timer may be at the end of its stride. */
+    call->ticks_left = request->deadline_ticks + (client->stride - 1);
     if (request->kind == PBKV__BODY__KIND_GET_VIEW)
         call->to.address = client->config.view_service;
     else if (!client_call_is_for_primary(call))
@@ -164,6 +198,10 @@ void client_call(struct client *client, struct env *env,
         return;
     }
     start_ticking(client, env);
+    if (request->deadline_ticks <= near_ticks(client))
+        client_hurry(client, env);
+    if (client->lost)
+        client_view_doubt(client, env);
     call = request_add(client, request);
     if (client_call_is_update(call)) {
         client_queue_append(client, call);
@@ -171,6 +209,19 @@ void client_call(struct client *client, struct env *env,
     } else {
         client_call_send(client, env, call);
     }
+    client->node.type->check(&client->node);
+}
+
+void client_lost(struct client *client, struct env *env,
+                 const struct address *address)
+{
+    if (client->view.number == 0 ||
+        !address_equal(address, &client->view.primary.address))
+        return;
+    if (client->callers > 0)
+        client_view_doubt(client, env);
+    else
+        client->lost = true;
     client->node.type->check(&client->node);
 }
 
@@ -205,6 +256,9 @@ static void client_on_message(struct node *node, struct env *env,
 {
     struct client *client = client_of(node);
 
+    if (client->doubts > 0 &&
+        address_equal(&from->address, &client->view.primary.address))
+        client_view_trust(client);
     switch (body->kind_case) {
     case PBKV__BODY__KIND_REPLY:
         client_on_reply(client, env, from, body);
@@ -248,22 +302,39 @@ static void call_check(const struct client *client, const struct call *call)
         client_session_check_call(client, call);
 }
 
+/* Returns the stride of the next timer: one tick while something is urgent. */
+static uint32_t next_stride(const struct client *client)
+{
+    uint32_t longest = longest_stride(client);
+    const struct call *call;
+
+    if (longest == 1 || client->hurry > 0 || client->view_wanted)
+        return 1;
+    for (call = client->calls; call; call = call->hh.next) {
+        if (call->refused ||
+            (call->ticks_left > 0 && call->ticks_left <= 2 * longest))
+            return 1;
+    }
+    return longest;
+}
+
 static void client_on_timer(struct node *node, struct env *env, unsigned slot)
 {
     struct client *client = client_of(node);
+    uint32_t ticks = client->stride;
     struct call *call, *next;
 
     assert(slot == CLIENT_TICK && client->ticking);
-    client_view_tick(client, env);
+    client->hurry -= client->hurry < ticks ? client->hurry : ticks;
+    client_view_tick(client, env, ticks);
     HASH_ITER(hh, client->calls, call, next)
     {
         call_check(client, call);
-        client_call_tick(client, env, call);
+        client_call_tick(client, env, call, ticks);
     }
     client->ticking = client->callers > 0;
     if (client->ticking)
-        env_set_timer(env, CLIENT_TICK, client->config.tick_ms,
-                      client->config.tick_ms);
+        set_tick(client, env, next_stride(client));
 }
 
 /* ---- Copy, description, invariants --------------------------------------- */
@@ -358,6 +429,21 @@ static void describe_session(const struct client_session *session,
     sink_close(sink);
 }
 
+/* What is mostly at rest is described only when it is not: fields have names,
+ * so nothing is ambiguous, and clients in worlds without strides and losses
+ * have the digests that they always had. */
+static void describe_haste(const struct client *client, struct sink *sink)
+{
+    if (client->doubts > 0)
+        sink_u64(sink, "doubts", client->doubts);
+    if (client->lost)
+        sink_bool(sink, "lost", client->lost);
+    if (client->stride > 1)
+        sink_u64(sink, "stride", client->stride);
+    if (client->hurry > 0)
+        sink_u64(sink, "hurry", client->hurry);
+}
+
 /* The configuration never changes and is left out; opening, waiting, callers
  * and viewers are counts of what is described. */
 static void client_describe(const struct node *node, struct sink *sink)
@@ -370,6 +456,7 @@ static void client_describe(const struct node *node, struct sink *sink)
     sink_u64(sink, "view_wait", client->view_wait);
     sink_u64(sink, "last_tag", client->last_tag);
     sink_bool(sink, "ticking", client->ticking);
+    describe_haste(client, sink);
     for (uint32_t i = 0; i < client->config.sessions_max; i++)
         describe_session(&client->sessions[i], sink);
     for (call = client->calls; call; call = call->hh.next)
@@ -388,6 +475,8 @@ static void client_check(const struct node *node)
     assert(client->callers <= client->config.calls_max);
     assert(client->viewers + client->waiting <= client->callers);
     assert(client->callers == 0 || client->ticking);
+    assert(client->doubts == 0 || client->view_wanted);
+    assert(!client->ticking || client->hurry == 0 || client->stride == 1);
     assert(client->view_wait <= client->config.retry_ticks);
     assert(client->view.number == 0 || peer_is_present(&client->view.primary));
     client_sessions_check(client);

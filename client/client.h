@@ -17,7 +17,9 @@
  * arrival. Reads and observations need no session.
  *
  * Time is one timer, the tick, which runs while calls are under way. Deadlines,
- * silence and back-off are counted in ticks. The role's events are listed in
+ * silence and back-off are counted in ticks. While nothing is urgent, one timer
+ * covers several ticks, so that a busy client costs little and a thousand of
+ * them not a thousand times much. The role's events are listed in
  * docs/protocol.md.
  */
 #ifndef CLIENT_CLIENT_H
@@ -35,6 +37,8 @@ enum { CLIENT_TICK = 0 /* timer slot: the end of a tick */ };
 struct client_config {
     struct address view_service;
     uint32_t tick_ms;      /* length of a tick, at least 1 */
+    uint32_t stride_ticks; /* that a timer covers while nothing is urgent; 0
+                              counts as 1 */
     uint32_t retry_ticks;  /* silence that makes us ask again, at least 1 */
     uint32_t sessions_max; /* updates in flight at once, at least 1 */
     uint32_t queue_max;    /* updates that wait for a session */
@@ -79,6 +83,13 @@ struct node *client_node(struct client *client);
  */
 void client_call(struct client *client, struct env *env,
                  const struct client_request *request);
+
+/* Tells that a connection to this address was lost or could not be made. If
+ * the primary was there, the view service is asked as soon as a call waits for
+ * it, and again and again until it names another primary or this one answers
+ * (rule C1). */
+void client_lost(struct client *client, struct env *env,
+                 const struct address *address);
 
 /* Forgets the call with the caller's tag: no answer follows, and an update's
  * outcome is unknown. Returns whether there was such a call. */

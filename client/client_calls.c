@@ -172,7 +172,8 @@ void client_call_send(struct client *client, struct env *env, struct call *call)
     env_send(env, &call->to, &body);
 }
 
-void client_call_pause(struct client *client, struct call *call)
+void client_call_pause(struct client *client, struct env *env,
+                       struct call *call)
 {
     assert(call->sent != SENT_NEVER && call->pause > 0);
     call->refused = true;
@@ -180,6 +181,7 @@ void client_call_pause(struct client *client, struct call *call)
     call->pause = call->pause > client->config.retry_ticks / 2
                       ? client->config.retry_ticks
                       : call->pause * 2;
+    client_hurry(client, env);
 }
 
 /* ---- Ending -------------------------------------------------------------- */
@@ -236,15 +238,25 @@ static void call_on_silence(struct client *client, struct env *env,
     client_call_send(client, env, call);
 }
 
-void client_call_tick(struct client *client, struct env *env, struct call *call)
+/* Takes ticks from a count that stops at 0. Returns whether it stopped now. */
+static bool count_down(uint32_t *count, uint32_t ticks)
 {
-    if (call->ticks_left > 0 && --call->ticks_left == 0) {
+    bool runs = *count > 0;
+
+    *count -= *count < ticks ? *count : ticks;
+    return runs && *count == 0;
+}
+
+void client_call_tick(struct client *client, struct env *env, struct call *call,
+                      uint32_t ticks)
+{
+    if (count_down(&call->ticks_left, ticks)) {
         env_log(env, LOG_LEVEL_DEBUG, "call.timeout", "call %llu %s",
                 (unsigned long long)call->tag, message_name(call->kind));
         client_call_end_status(client, env, call, PBKV__STATUS__TIMEOUT);
         return;
     }
-    if (call->wait == 0 || --call->wait > 0)
+    if (!count_down(&call->wait, ticks))
         return;
     if (call->refused)
         client_call_send(client, env, call);

@@ -88,7 +88,7 @@ static void on_refusal(struct client *client, struct env *env,
             "%s for call %llu", status_name(reply->status),
             (unsigned long long)call->tag);
     if (asked_last && !call->refused)
-        client_call_pause(client, call);
+        client_call_pause(client, env, call);
     if (!client_call_is_for_primary(call) ||
         refusal_names_newer_view(client, env, reply) || !asked_last)
         return;

@@ -82,6 +82,8 @@ struct client {
     struct view view;
     bool view_wanted;   /* the view service has to be asked, or was */
     uint32_t view_wait; /* ticks until it may be asked (again) */
+    uint32_t doubts;    /* questions since the primary was lost; 0: it is not */
+    bool lost;          /* it was lost while nobody waited for it */
 
     /* Calls under way, in the order of their tags. callers counts those that
      * somebody waits for, viewers the GET_VIEWs among them. */
@@ -89,7 +91,10 @@ struct client {
     uint64_t last_tag;
     uint32_t callers;
     uint32_t viewers;
-    bool ticking; /* the timer runs */
+
+    bool ticking;    /* the timer runs */
+    uint32_t stride; /* ticks that it covers */
+    uint32_t hurry;  /* ticks for which it covers one at a time */
 
     /* Rule P6. queue and waiting are the updates that have no session. */
     struct client_session *sessions; /* sessions_max of them */
@@ -98,6 +103,13 @@ struct client {
     struct call *queue;
     uint32_t waiting;
 };
+
+/* ---- client.c ------------------------------------------------------------ */
+
+/* Something is urgent: for a while the timer covers one tick at a time, and the
+ * first one begins now. What the timer has waited for already is not counted,
+ * so other calls may end later by less than a stride. */
+void client_hurry(struct client *client, struct env *env);
 
 /* ---- client_calls.c ------------------------------------------------------ */
 
@@ -122,7 +134,8 @@ void client_call_send(struct client *client, struct env *env,
 
 /* Notes that the call was refused for now: it is sent again after a pause that
  * doubles each time, up to the time of silence. */
-void client_call_pause(struct client *client, struct call *call);
+void client_call_pause(struct client *client, struct env *env,
+                       struct call *call);
 
 /* Ends a call with an answer; ends it with a status. The call is gone then, its
  * session free and possibly in use again. */
@@ -135,9 +148,9 @@ void client_call_end_status(struct client *client, struct env *env,
  * queue any more. */
 void client_call_forget(struct client *client, struct call *call);
 
-/* Counts one tick of a call: its deadline, its silence or its pause. */
-void client_call_tick(struct client *client, struct env *env,
-                      struct call *call);
+/* Counts ticks of a call: its deadline, its silence or its pause. */
+void client_call_tick(struct client *client, struct env *env, struct call *call,
+                      uint32_t ticks);
 
 /* ---- client_replies.c ---------------------------------------------------- */
 
@@ -187,8 +200,13 @@ void client_view_want(struct client *client, struct env *env);
 bool client_view_adopt(struct client *client, struct env *env,
                        const struct view *view);
 
-/* Counts one tick of asking the view service. */
-void client_view_tick(struct client *client, struct env *env);
+/* The primary cannot be reached: asks the view service until there is another,
+ * or until client_view_trust, which is told when the primary answers. */
+void client_view_doubt(struct client *client, struct env *env);
+void client_view_trust(struct client *client);
+
+/* Counts ticks of asking the view service. */
+void client_view_tick(struct client *client, struct env *env, uint32_t ticks);
 
 void client_on_view_reply(struct client *client, struct env *env,
                           const struct peer *from, const Pbkv__Body *body);

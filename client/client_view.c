@@ -2,15 +2,35 @@
 /*
  * client_view: the cached view (rule C1). The view service is asked when a call
  * needs a view and none is known, when a server refuses without knowing a newer
- * view than ours, and when a server is silent; never otherwise. A refusal that
- * names a newer view saves the question.
+ * view than ours, when a server is silent, and when the connection to the
+ * primary is lost; never otherwise. A refusal that names a newer view saves the
+ * question.
  *
  * However many calls want the view, there is one question at a time. It is
  * repeated when no answer comes, and the next one is at least a tick away.
+ *
+ * When the connection to the primary is lost, the view service does not know
+ * yet, but soon will. So it is asked again and again, at first at every tick
+ * and then more rarely, each time about an eighth of the time since the first
+ * question later: a failover of any length is noticed soon after it.
  */
 #include <assert.h>
 
 #include "client/client_state.h"
+
+enum {
+    DOUBTS_PER_TICK = 8 /* questions until they are a tick further apart */
+};
+
+/* Returns the ticks until the next question. */
+static uint32_t next_wait(const struct client *client)
+{
+    uint32_t wait = 1 + client->doubts / DOUBTS_PER_TICK;
+
+    return client->doubts > 0 && wait < client->config.retry_ticks
+               ? wait
+               : client->config.retry_ticks;
+}
 
 static void view_ask(struct client *client, struct env *env)
 {
@@ -22,7 +42,8 @@ static void view_ask(struct client *client, struct env *env)
     body.kind_case = PBKV__BODY__KIND_GET_VIEW;
     body.get_view = &get_view;
     env_send(env, &view_service, &body);
-    client->view_wait = client->config.retry_ticks;
+    client->view_wait = next_wait(client);
+    client->doubts += client->doubts > 0 && client->doubts < UINT32_MAX;
 }
 
 void client_view_want(struct client *client, struct env *env)
@@ -32,12 +53,33 @@ void client_view_want(struct client *client, struct env *env)
     client->view_wanted = true;
     if (client->view_wait == 0)
         view_ask(client, env);
+    else
+        client_hurry(client, env);
 }
 
-void client_view_tick(struct client *client, struct env *env)
+void client_view_doubt(struct client *client, struct env *env)
 {
-    if (client->view_wait > 0)
-        client->view_wait--;
+    client->lost = false;
+    if (client->doubts > 0)
+        return;
+    client->doubts = 1;
+    client->view_wanted = true;
+    client->view_wait = 0;
+    view_ask(client, env);
+    client_hurry(client, env);
+}
+
+void client_view_trust(struct client *client)
+{
+    if (client->doubts == 0)
+        return;
+    client->doubts = 0;
+    client->view_wanted = false;
+}
+
+void client_view_tick(struct client *client, struct env *env, uint32_t ticks)
+{
+    client->view_wait -= client->view_wait < ticks ? client->view_wait : ticks;
     if (client->view_wanted && client->view_wait == 0)
         view_ask(client, env);
 }
@@ -59,9 +101,12 @@ static void view_send_calls(struct client *client, struct env *env)
     }
 }
 
-/* The question is answered; the next one is at least a tick away. */
+/* The question is answered; the next one is at least a tick away, or comes when
+ * it would have come without an answer if we doubt this one. */
 static void view_settle(struct client *client)
 {
+    if (client->doubts > 0)
+        return;
     client->view_wanted = false;
     if (client->view_wait > 1)
         client->view_wait = 1;
@@ -83,6 +128,8 @@ bool client_view_adopt(struct client *client, struct env *env,
         return false;
     }
     assert(peer_is_present(&view->primary));
+    if (!peer_equal(&view->primary, &client->view.primary))
+        client->doubts = 0;
     client->view = *view;
     view_settle(client);
     env_log(env, LOG_LEVEL_INFO, "view.adopted",

@@ -202,6 +202,17 @@ static void call_put(struct table *table, uint64_t call, const char *key,
                                              .value = octets(value)});
 }
 
+static void lose(struct table *table, struct peer server)
+{
+    struct node *twin = before_event(table);
+    struct env env;
+
+    env_init(&env);
+    client_lost(table->client, &table->env, &server.address);
+    client_lost((struct client *)twin, &env, &server.address);
+    after_event(table, twin, &env);
+}
+
 /* ---- Effects ------------------------------------------------------------- */
 
 static unsigned count_sent(const struct table *table, Pbkv__Body__KindCase what)
@@ -459,6 +470,74 @@ TEST(a_cached_view_is_not_asked_for_again)
         ck_assert_uint_eq(count_sent(table, KIND(GET_VIEW)), 0);
         assert_answer(table, call, STATUS(OK));
     }
+    table_free(table);
+}
+
+/* C1: again and again, because the view service does not know it yet */
+TEST(a_lost_primary_makes_the_view_service_asked_until_there_is_another)
+{
+    struct table *table = table_with_view(config_default());
+
+    call_get(table, 1, "k");
+    lose(table, server_a());
+    sent(table, vs(), KIND(GET_VIEW));
+    for (unsigned i = 0; i < 7; i++) {
+        view_reply(table, view_ab(1));
+        assert_nothing_sent_or_answered(table);
+        tick(table);
+        ck_assert_uint_eq(count_sent(table, KIND(GET_VIEW)), 1);
+    }
+    /* Another backup is no reason to believe in the primary. */
+    view_reply(table, view_of(2, server_a(), (struct peer){0}));
+    tick(table); /* by now the questions are further apart */
+    ck_assert_uint_eq(count_sent(table, KIND(GET_VIEW)), 0);
+    tick(table);
+    ck_assert_uint_eq(count_sent(table, KIND(GET_VIEW)), 1);
+    view_reply(table, view_b(3));
+    sent(table, server_b(), KIND(GET));
+    tick(table);
+    ck_assert_uint_eq(count_sent(table, KIND(GET_VIEW)), 0);
+    table_free(table);
+}
+
+TEST(a_primary_that_answers_is_not_lost_any_more)
+{
+    struct table *table = table_with_view(config_default());
+    uint64_t tag;
+
+    call_get(table, 1, "k");
+    call_get(table, 2, "l");
+    tag = sent(table, server_a(), KIND(GET))->get->call;
+    lose(table, server_a());
+    reply(table, server_a(), tag, STATUS(NO_KEY));
+    assert_answer(table, 2, STATUS(NO_KEY));
+    quiet_ticks(table, RETRY - 1);
+    table_free(table);
+}
+
+TEST(a_primary_that_is_lost_while_nobody_waits_is_asked_for_with_the_next_call)
+{
+    struct table *table = table_with_view(config_default());
+
+    lose(table, server_b());
+    lose(table, vs());
+    lose(table, server_a());
+    assert_nothing_sent_or_answered(table);
+    call_get(table, 1, "k");
+    sent(table, vs(), KIND(GET_VIEW));
+    sent(table, server_a(), KIND(GET));
+    table_free(table);
+}
+
+TEST(only_the_loss_of_the_primary_is_of_concern)
+{
+    struct table *table = table_with_view(config_default());
+
+    call_get(table, 1, "k");
+    lose(table, server_b());
+    assert_nothing_sent_or_answered(table);
+    lose(table, vs());
+    assert_nothing_sent_or_answered(table);
     table_free(table);
 }
 
@@ -792,6 +871,92 @@ TEST(without_any_server_every_kind_of_call_ends_at_its_deadline)
         tick(table);
         assert_answer(table, 9, STATUS(TIMEOUT));
         ck_assert(!table->timer_runs);
+        table_free(table);
+    }
+}
+
+static struct client_config config_of_strides(void)
+{
+    struct client_config config = config_default();
+
+    config.stride_ticks = 5;
+    config.retry_ticks = 2000; /* never silent */
+    return config;
+}
+
+static void call_get_within(struct table *table, uint64_t call, uint32_t ticks)
+{
+    call_with(table, (struct client_request){.kind = KIND(GET),
+                                             .call = call,
+                                             .key = octets("k"),
+                                             .deadline_ticks = ticks});
+}
+
+/* Returns the delay of the timer that the event set, or 0. */
+static uint32_t timer_ms(const struct table *table)
+{
+    uint32_t delay_ms = 0;
+
+    for (size_t i = 0; i < table->env.count; i++) {
+        if (table->env.effects[i].kind == EFFECT_SET_TIMER)
+            delay_ms = table->env.effects[i].timer.max_ms;
+    }
+    return delay_ms;
+}
+
+TEST(while_nothing_is_urgent_a_timer_covers_several_ticks)
+{
+    struct table *table = table_new(config_of_strides());
+    uint64_t tag;
+
+    call_get_within(table, 1, 1000);
+    ck_assert_uint_eq(timer_ms(table), 50);
+    view_reply(table, view_ab(1));
+    tag = sent(table, server_a(), KIND(GET))->get->call;
+    tick(table);
+    ck_assert_uint_eq(timer_ms(table), 50);
+    /* A refusal is tried again after a tick. */
+    reply(table, server_a(), tag, STATUS(STATE_TRANSFER));
+    ck_assert_uint_eq(timer_ms(table), 10);
+    tick(table);
+    sent(table, server_a(), KIND(GET));
+    ck_assert_uint_eq(timer_ms(table), 10);
+    table_free(table);
+}
+
+TEST(a_near_deadline_is_kept_to_the_tick)
+{
+    struct table *table = table_new(config_of_strides());
+
+    call_get_within(table, 1, 1000);
+    view_reply(table, view_ab(1));
+    call_get_within(table, 2, 3);
+    ck_assert_uint_eq(timer_ms(table), 10);
+    quiet_ticks(table, 2);
+    tick(table);
+    assert_answer(table, 2, STATUS(TIMEOUT));
+    table_free(table);
+}
+
+/* The stride may be all but over when the call begins: so only timers that are
+ * set afterwards count. The first tick of a deadline is the one under way. */
+TEST(a_deadline_is_not_early_whenever_in_a_stride_the_call_begins)
+{
+    for (uint32_t deadline = 101; deadline < 112; deadline++) {
+        struct table *table = table_new(config_of_strides());
+        uint32_t passed_ms = 0;
+
+        call_get_within(table, 1, 1000);
+        view_reply(table, view_ab(1));
+        call_get_within(table, 2, deadline);
+        tick(table);
+        while (count_answers(table) == 0) {
+            passed_ms += timer_ms(table);
+            tick(table);
+        }
+        assert_answer(table, 2, STATUS(TIMEOUT));
+        ck_assert_uint_ge(passed_ms, (deadline - 1) * 10);
+        ck_assert_uint_le(passed_ms, deadline * 10 + 100);
         table_free(table);
     }
 }
@@ -1582,6 +1747,14 @@ TEST(every_call_ends_exactly_once_whatever_happens)
 SUITE(
     "client", CASE(the_first_call_asks_the_view_service),
     CASE(a_cached_view_is_not_asked_for_again),
+    CASE(a_lost_primary_makes_the_view_service_asked_until_there_is_another),
+    CASE(a_primary_that_answers_is_not_lost_any_more),
+    CASE(
+        a_primary_that_is_lost_while_nobody_waits_is_asked_for_with_the_next_call),
+    CASE(only_the_loss_of_the_primary_is_of_concern),
+    CASE(while_nothing_is_urgent_a_timer_covers_several_ticks),
+    CASE(a_near_deadline_is_kept_to_the_tick),
+    CASE(a_deadline_is_not_early_whenever_in_a_stride_the_call_begins),
     CASE(an_unanswered_question_for_the_view_is_repeated),
     CASE(while_there_is_no_view_the_client_keeps_asking),
     CASE(an_older_view_changes_nothing),
