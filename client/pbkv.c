@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pbkv: handles. A handle is an rpc with the client's role in it and a thread
- * that runs it. See pbkv_internal.h for how the threads meet.
+ * pbkv: handles. A handle is an rpc with the client's role in it, which runs in
+ * a loop thread. See pbkv_internal.h for how the threads meet.
  *
  * The end of a handle is the loop thread's business, whatever brought it about
  * (pbkv_close, or a loop that failed): it refuses new operations, then ends
  * those that the role has, then frees the rpc, which hands back those that
- * never reached the role. So every operation ends in the same thread, and
- * exactly once.
+ * never reached the role. Only then is pbkv_close free to go on. So every
+ * operation ends in the same thread, and exactly once.
  */
 #include "client/pbkv.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +78,13 @@ static void on_answer(void *context, uint64_t call, const Pbkv__Body *body)
     end_running(operation, status_of_answer(body), body);
 }
 
+static void on_lost(void *context, struct node *node, struct env *env,
+                    const struct address *address)
+{
+    (void)context;
+    client_lost((struct client *)node, env, address);
+}
+
 static void on_log(void *context, const struct rpc_log_line *line)
 {
     const struct pbkv *handle = context;
@@ -94,24 +100,26 @@ static void on_log(void *context, const struct rpc_log_line *line)
     handle->on_log(handle->log_context, &copy);
 }
 
-static void *loop_main(void *argument)
+/* The rpc has ended: takes everything down. The closer may free the handle as
+ * soon as the lock is given back. */
+static void on_end(void *context)
 {
-    struct pbkv *handle = argument;
+    struct pbkv *handle = context;
     struct rpc *rpc;
     struct operation *operation, *next;
 
-    pthread_mutex_lock(&handle->lock); /* pbkv_open has stored handle->loop */
-    rpc = handle->rpc;
-    pthread_mutex_unlock(&handle->lock);
-    rpc_run(rpc);
     pthread_mutex_lock(&handle->lock);
+    rpc = handle->rpc;
     handle->closing = true;
     handle->rpc = NULL;
     pthread_mutex_unlock(&handle->lock);
     DL_FOREACH_SAFE(handle->running, operation, next)
     end_running(operation, PBKV_CLOSED, NULL);
     rpc_free(rpc);
-    return NULL;
+    pthread_mutex_lock(&handle->lock);
+    handle->ended = true;
+    pthread_cond_broadcast(&handle->changed);
+    pthread_mutex_unlock(&handle->lock);
 }
 
 /* ---- From other threads -------------------------------------------------- */
@@ -131,7 +139,7 @@ enum pbkv_status handle_submit(struct operation *operation)
     struct pbkv *handle = operation->handle;
     enum pbkv_status status;
 
-    if (handle->process != getpid())
+    if (loop_is_foreign(handle->loop))
         return PBKV_CLOSED;
     pthread_mutex_lock(&handle->lock);
     status = submit_locked(operation);
@@ -150,7 +158,7 @@ enum pbkv_status handle_enter(struct pbkv *handle)
 {
     enum pbkv_status status = PBKV_OK;
 
-    if (handle->process != getpid())
+    if (loop_is_foreign(handle->loop))
         return PBKV_CLOSED;
     pthread_mutex_lock(&handle->lock);
     if (handle->closing)
@@ -182,9 +190,9 @@ enum pbkv_status handle_wait(struct operation *operation, struct waiter *waiter)
     struct pbkv *handle = operation->handle;
     enum pbkv_status status;
 
-    if (handle->process != getpid())
+    if (loop_is_foreign(handle->loop))
         return PBKV_CLOSED;
-    if (pthread_equal(handle->loop, pthread_self()))
+    if (loop_is_here(handle->loop))
         return PBKV_WOULD_DEADLOCK;
     pthread_cond_init(&waiter->ended, NULL);
     pthread_mutex_lock(&handle->lock);
@@ -248,6 +256,7 @@ static bool read_client_options(const struct pbkv_options *options,
         retry_ms > PBKV_DEADLINE_MAX_MS)
         return false;
     client->tick_ms = PBKV_TICK_MS;
+    client->stride_ticks = PBKV_STRIDE_TICKS;
     client->retry_ticks = (retry_ms + PBKV_TICK_MS - 1) / PBKV_TICK_MS;
     client->sessions_max = value_or(options->sessions, DEFAULT_SESSIONS);
     client->calls_max = value_or(options->calls_max, DEFAULT_CALLS_MAX);
@@ -296,6 +305,7 @@ static bool read_rpc_options(const struct pbkv_options *options,
         rpc->log_level = LOG_LEVEL_FATAL;
     rpc->on_log = options->on_log ? on_log : NULL;
     rpc->on_answer = on_answer;
+    rpc->on_lost = on_lost;
     opening->client.delivers_at_most_once = !(rpc->faults.dup > 0);
     return true;
 }
@@ -312,28 +322,6 @@ static void log_open_failed(const struct pbkv_options *options,
 
     if (options->on_log)
         options->on_log(options->log_context, &line);
-}
-
-/* Starts the loop thread, which takes none of the process's signals. Those that
- * tell of a fault in the thread itself stay as they are. */
-static int start_loop(struct pbkv *handle)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
-                                 SIGILL,  SIGABRT, SIGTRAP};
-    sigset_t all, before;
-    int error;
-
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-        sigdelset(&all, faults[i]);
-    error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (error != 0)
-        return error;
-    pthread_mutex_lock(&handle->lock);
-    error = pthread_create(&handle->loop, NULL, loop_main, handle);
-    pthread_mutex_unlock(&handle->lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
 }
 
 static void handle_free(struct pbkv *handle)
@@ -365,7 +353,6 @@ static struct pbkv *handle_new(const struct pbkv_options *options,
         return NULL;
     pthread_mutex_init(&handle->lock, NULL);
     pthread_cond_init(&handle->changed, NULL);
-    handle->process = getpid();
     handle->deadline_ms = value_or(options->deadline_ms, DEFAULT_DEADLINE_MS);
     handle->on_log = options->on_log;
     handle->log_context = options->log_context;
@@ -379,25 +366,54 @@ static struct pbkv *handle_new(const struct pbkv_options *options,
     return handle;
 }
 
-/* Makes rpc and thread. Returns 0 or a positive errno. */
+/* Makes the rpc and starts it. Returns 0 or a positive errno. */
 static int handle_start(struct pbkv *handle, struct opening *opening)
 {
     struct node *node = client_node(client_new(&opening->client));
     int error;
 
+    opening->rpc.reactor = loop_reactor(handle->loop);
+    opening->rpc.on_end = on_end;
     error = -rpc_new(&opening->rpc, node, &handle->rpc, &opening->reason);
     if (error != 0) {
         handle->rpc = NULL;
         node_release(node);
         return error;
     }
-    error = start_loop(handle);
+    opening->reason = "the loop has failed";
+    error = -rpc_start(handle->rpc);
     if (error != 0) {
-        opening->reason = "the thread could not be started";
         rpc_free(handle->rpc);
         handle->rpc = NULL;
     }
     return error;
+}
+
+/* Gives the handle a loop: that of the options, or one of its own. */
+static int take_loop(struct pbkv *handle, struct pbkv_loop *loop,
+                     struct opening *opening)
+{
+    enum pbkv_status status = PBKV_OK;
+
+    handle->owns_loop = loop == NULL;
+    handle->loop = loop;
+    opening->reason = "the thread could not be started";
+    if (handle->owns_loop)
+        status = pbkv_loop_open(&handle->loop);
+    if (status == PBKV_OK)
+        loop_enter(handle->loop);
+    else if (status == PBKV_NO_MEMORY)
+        return ENOMEM;
+    return status == PBKV_OK ? 0 : errno;
+}
+
+static void give_loop_back(struct pbkv *handle)
+{
+    if (!handle->loop)
+        return;
+    loop_leave(handle->loop);
+    if (handle->owns_loop)
+        pbkv_loop_close(handle->loop);
 }
 
 enum pbkv_status pbkv_open(const struct pbkv_options *options,
@@ -417,12 +433,17 @@ enum pbkv_status pbkv_open(const struct pbkv_options *options,
         log_open_failed(options, opening.reason);
         return PBKV_INVALID;
     }
+    if (options->loop && loop_is_foreign(options->loop))
+        return PBKV_CLOSED;
     new = handle_new(options, &opening.rpc);
     if (!new)
         return PBKV_NO_MEMORY;
-    error = handle_start(new, &opening);
+    error = take_loop(new, options->loop, &opening);
+    if (error == 0)
+        error = handle_start(new, &opening);
     if (error != 0) {
         log_open_failed(options, opening.reason);
+        give_loop_back(new);
         handle_free(new);
         errno = error;
         return error == ENOMEM ? PBKV_NO_MEMORY : PBKV_SYSTEM;
@@ -437,20 +458,18 @@ enum pbkv_status pbkv_close(struct pbkv *handle)
 {
     if (!handle)
         return PBKV_OK;
-    if (handle->process != getpid())
+    if (loop_is_foreign(handle->loop))
         return PBKV_CLOSED;
-    if (pthread_equal(handle->loop, pthread_self()))
+    if (loop_is_here(handle->loop))
         return PBKV_WOULD_DEADLOCK;
     pthread_mutex_lock(&handle->lock);
     handle->closing = true;
     if (handle->rpc)
         rpc_stop(handle->rpc);
-    pthread_mutex_unlock(&handle->lock);
-    pthread_join(handle->loop, NULL);
-    pthread_mutex_lock(&handle->lock);
-    while (handle->inside > 0)
+    while (!handle->ended || handle->inside > 0)
         pthread_cond_wait(&handle->changed, &handle->lock);
     pthread_mutex_unlock(&handle->lock);
+    give_loop_back(handle);
     handle_free(handle);
     return PBKV_OK;
 }

@@ -4,10 +4,12 @@
  * is its reference manual and needs nothing else of the project. Link with
  * libpbkv and the thread library.
  *
- * A handle (`struct pbkv`) is one client of one store. It runs a thread of its
- * own, the loop thread, which owns the connections, finds the primary through
- * the view service, follows it after a failover and repeats what was lost. Open
- * one handle per process and use it from any number of threads at once.
+ * A handle (`struct pbkv`) is one client of one store. A thread, the loop
+ * thread, owns its connections, finds the primary through the view service,
+ * follows it after a failover and repeats what was lost. Open one handle per
+ * process and use it from any number of threads at once: its sessions share one
+ * connection. Whoever needs many handles lets them share a loop thread, too
+ * (`struct pbkv_loop`).
  *
  * What a result means. PBKV_OK and PBKV_NO_KEY are the store's answers, and
  * what they report survives every failure the store tolerates. An update that
@@ -18,7 +20,8 @@
  *
  * Time. Deadlines are milliseconds from the call, on a clock that does not
  * jump. 0 means the default of the handle. A call ends at its deadline, never
- * early and as a rule within 20 ms of it.
+ * early and as a rule within 20 ms of it, or within a tenth of it if that is
+ * more.
  *
  * Bytes. Keys and values are octets with an explicit length; they may hold
  * zeros, and both may be empty (then the pointer may be NULL). What you pass in
@@ -27,11 +30,14 @@
  *
  * Threads. Every function may be called from any thread, and on one handle from
  * many at the same time, except where its comment says otherwise. Callbacks run
- * in the loop thread, one at a time: they may call the _async functions of any
- * handle and open and close other handles, and must return soon, because
- * nothing moves while they run. The blocking functions refuse to run there with
- * the callback's own handle (PBKV_WOULD_DEADLOCK). Two handles must not wait
- * for each other in callbacks: that is a deadlock that nobody sees.
+ * in the loop thread, one at a time, of all handles that share it: they may
+ * call the _async functions of any handle and open and close handles of other
+ * loops, and must return soon, because nothing moves while they run. The
+ * blocking functions refuse to run there with a handle of the callback's own
+ * loop (PBKV_WOULD_DEADLOCK). Two loops must not wait for each other in
+ * callbacks: that is a deadlock that nobody sees. What the callbacks of one turn
+ * of the loop start on one connection leaves together; so does what other
+ * threads start meanwhile.
  *
  * Handles may be opened and closed in any thread while other handles are in
  * use. Closing one waits for the threads in its functions, which it wakes; what
@@ -252,6 +258,25 @@ typedef void (*pbkv_log_function)(void *context,
                                   const struct pbkv_log_line *line);
 
 /*
+ * A loop thread that handles share, of one store or of several. With many
+ * handles it is much cheaper than a thread for each: whatever came for any of
+ * them is found with one system call. What it does not do is use more than one
+ * processor.
+ */
+struct pbkv_loop;
+
+/* Starts a loop thread and stores it in *loop, for the caller to close. Blocks
+ * signals in the new thread only. Returns PBKV_OK; otherwise *loop is NULL:
+ * PBKV_INVALID, PBKV_NO_MEMORY, or PBKV_SYSTEM with errno. */
+PBKV_API enum pbkv_status pbkv_loop_open(struct pbkv_loop **loop);
+
+/* Ends the thread and frees the loop. Close its handles first. Returns PBKV_OK,
+ * also for NULL; PBKV_INVALID while a handle uses it, PBKV_WOULD_DEADLOCK in
+ * its own thread, and PBKV_CLOSED in a child after fork(), which all change
+ * nothing. */
+PBKV_API enum pbkv_status pbkv_loop_close(struct pbkv_loop *loop);
+
+/*
  * How to open a store. Set everything to zero, then view_service and whatever
  * else should differ from the default. Strings are borrowed until pbkv_open
  * returns.
@@ -260,6 +285,9 @@ typedef void (*pbkv_log_function)(void *context,
  */
 struct pbkv_options {
     const char *view_service;      /* its address; required */
+    struct pbkv_loop *loop;        /* thread to share with other handles; it
+                                      is open until the handle is closed.
+                                      NULL: a thread of its own */
     const char *name;              /* of this client in traces: 1 to 40
                                       letters, digits, '-', '_' and '.';
                                       NULL: "client" */
@@ -280,11 +308,13 @@ struct pbkv_options {
 };
 
 /*
- * Opens a handle, starts its thread and stores it in *handle, for the caller to
- * close. Does not wait for the store: with nobody at the address it succeeds,
- * and calls time out. Blocks signals in the new thread only.
+ * Opens a handle, starts its thread unless it shares one, and stores it in
+ * *handle, for the caller to close. Does not wait for the store: with nobody at
+ * the address it succeeds, and calls time out. Blocks signals in the new thread
+ * only.
  *
  * Returns PBKV_OK; PBKV_INVALID for options that make no sense; PBKV_NO_MEMORY;
+ * PBKV_CLOSED with options.loop in a child after fork();
  * PBKV_SYSTEM with errno when the thread or the trace file is refused. On
  * failure *handle is NULL and the reason goes to on_log as "open.failed".
  */
@@ -292,15 +322,15 @@ PBKV_API enum pbkv_status pbkv_open(const struct pbkv_options *options,
                                     struct pbkv **handle);
 
 /*
- * Ends every call under way with PBKV_CLOSED, runs their callbacks, stops the
- * thread and frees the handle. Returns when no other thread is inside a
+ * Ends every call under way with PBKV_CLOSED, runs their callbacks, stops its
+ * own thread and frees the handle. Returns when no other thread is inside a
  * function with this handle, and no callback runs any more. Threads blocked in
  * a call are woken; no call may begin once pbkv_close has begun, except in
  * callbacks, where it fails with PBKV_CLOSED.
  *
  * Returns PBKV_OK, also for NULL; PBKV_WOULD_DEADLOCK from a callback of this
- * handle, which leaves it open; PBKV_CLOSED in a child after fork(), which
- * leaves it to the parent.
+ * handle or of one that shares its thread, which leaves it open; PBKV_CLOSED in
+ * a child after fork(), which leaves it to the parent.
  */
 PBKV_API enum pbkv_status pbkv_close(struct pbkv *handle);
 

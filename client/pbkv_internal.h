@@ -2,7 +2,8 @@
 /*
  * pbkv_internal: how the library's files work together.
  *
- *   pbkv.c          handles: open, close, the loop thread
+ *   pbkv.c          handles: open, close, operations in the loop thread
+ *   pbkv_loop.c     the loop thread, of one handle or of many
  *   pbkv_calls.c    operations: asynchronous calls, and blocking ones on top
  *   pbkv_observe.c  view, echo and inspection
  *   pbkv_status.c   what statuses mean
@@ -23,7 +24,10 @@
 #include "client/pbkv.h"
 #include "rpc/rpc.h"
 
-enum { PBKV_TICK_MS = 10 /* of the role; deadlines are rounded up to it */ };
+enum {
+    PBKV_TICK_MS = 10,     /* of the role; deadlines are rounded up to it */
+    PBKV_STRIDE_TICKS = 5, /* that one timer covers while nothing is urgent */
+};
 
 struct operation;
 
@@ -46,13 +50,13 @@ struct operation {
 };
 
 struct pbkv {
-    pid_t process; /* the one that opened it; see pbkv.h on fork */
+    struct pbkv_loop *loop;
+    bool owns_loop;
     uint32_t deadline_ms;
     pbkv_log_function on_log;
     void *log_context;
     char *name;       /* copies, which the rpc borrows */
     char *trace_path; /* NULL: none */
-    pthread_t loop;
 
     /* Only the loop thread touches this: operations that the role has. */
     struct operation *running;
@@ -60,8 +64,9 @@ struct pbkv {
     /* lock guards the rest. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct rpc *rpc; /* NULL once the loop thread has taken it down */
+    struct rpc *rpc; /* NULL once the loop thread takes it down */
     bool closing;    /* no operation is accepted any more */
+    bool ended;      /* the loop thread is done with the handle */
     uint32_t inside; /* threads in a blocking function */
 };
 
@@ -76,6 +81,20 @@ struct waiter {
     bool done;
     enum pbkv_status status;
 };
+
+/* ---- pbkv_loop.c --------------------------------------------------------- */
+
+/* Return whether this is another process than the one that opened the loop;
+ * whether this is the loop's thread. From any thread. */
+bool loop_is_foreign(const struct pbkv_loop *loop);
+bool loop_is_here(const struct pbkv_loop *loop);
+
+/* Returns what rpcs of the loop's handles run in. */
+struct reactor *loop_reactor(const struct pbkv_loop *loop);
+
+/* Count the handles that use the loop. */
+void loop_enter(struct pbkv_loop *loop);
+void loop_leave(struct pbkv_loop *loop);
 
 /* ---- pbkv.c -------------------------------------------------------------- */
 

@@ -737,6 +737,113 @@ TEST(a_callback_can_start_the_next_call)
     stage_free(stage);
 }
 
+/* ---- Handles that share a loop ------------------------------------------- */
+
+enum { SHARERS = 100 };
+
+TEST(a_hundred_handles_share_a_thread)
+{
+    struct stage *stage = stage_new(true);
+    struct pbkv_options options = options_for(stage);
+    struct pbkv *stores[SHARERS];
+    struct tally tally = tally_new();
+
+    ck_assert_int_eq(pbkv_loop_open(&options.loop), PBKV_OK);
+    for (unsigned i = 0; i < SHARERS; i++)
+        stores[i] = open_with(&options);
+    for (unsigned i = 0; i < 10 * SHARERS; i++)
+        ck_assert_int_eq(pbkv_append_async(stores[i % SHARERS], "k", 1, "x", 1,
+                                           0, on_result, &tally),
+                         PBKV_OK);
+    tally_wait(&tally, 10 * SHARERS);
+    ck_assert_uint_eq(tally.statuses[PBKV_OK], 10 * SHARERS);
+    ck_assert(!tally.other_thread);
+    ck_assert_int_eq(pbkv_loop_close(options.loop), PBKV_INVALID);
+    for (unsigned i = 0; i < SHARERS; i++)
+        ck_assert_int_eq(pbkv_close(stores[i]), PBKV_OK);
+    ck_assert_int_eq(pbkv_loop_close(options.loop), PBKV_OK);
+    stage_free(stage);
+}
+
+/* The others go on: a handle's end is not the loop's. */
+TEST(a_handle_that_shares_a_thread_is_closed_alone)
+{
+    struct stage *stage = stage_new(true);
+    struct pbkv_options options = options_for(stage);
+    struct pbkv *first, *second;
+    struct tally tally = tally_new();
+
+    ck_assert_int_eq(pbkv_loop_open(&options.loop), PBKV_OK);
+    first = open_with(&options);
+    second = open_with(&options);
+    ck_assert_int_eq(pbkv_put(first, "k", 1, "v", 1, 0), PBKV_OK);
+    stage_set_silent(stage, true);
+    ck_assert_int_eq(pbkv_get_async(first, "k", 1, 0, on_result, &tally),
+                     PBKV_OK);
+    ck_assert_int_eq(pbkv_close(first), PBKV_OK);
+    ck_assert_uint_eq(tally.statuses[PBKV_CLOSED], 1);
+    stage_set_silent(stage, false);
+    assert_value(second, "k", "v", 1);
+    pbkv_close(second);
+    pbkv_loop_close(options.loop);
+    stage_free(stage);
+}
+
+/* A callback of one handle and the other handle of its thread. */
+struct errand {
+    struct pbkv *other;
+    struct tally tally;
+    enum pbkv_status get, close, end;
+    struct pbkv_loop *loop;
+};
+
+static void on_errand(void *context, const struct pbkv_result *result)
+{
+    struct errand *errand = context;
+    struct pbkv_value value;
+
+    tally_note(&errand->tally, result->status);
+    errand->get = pbkv_get(errand->other, "k", 1, 0, &value);
+    errand->close = pbkv_close(errand->other);
+    errand->end = pbkv_loop_close(errand->loop);
+    tally_note(&errand->tally, pbkv_get_async(errand->other, "k", 1, 0,
+                                              on_result, &errand->tally));
+}
+
+TEST(a_callback_can_start_calls_of_another_handle_but_not_wait_for_them)
+{
+    struct stage *stage = stage_new(true);
+    struct pbkv_options options = options_for(stage);
+    struct errand errand = {.tally = tally_new()};
+    struct pbkv *store;
+
+    ck_assert_int_eq(pbkv_loop_open(&options.loop), PBKV_OK);
+    errand.loop = options.loop;
+    store = open_with(&options);
+    errand.other = open_with(&options);
+    ck_assert_int_eq(
+        pbkv_put_async(store, "k", 1, "v", 1, 0, on_errand, &errand), PBKV_OK);
+    tally_wait(&errand.tally, 3);
+    ck_assert_uint_eq(errand.tally.statuses[PBKV_OK], 3);
+    ck_assert_int_eq(errand.get, PBKV_WOULD_DEADLOCK);
+    ck_assert_int_eq(errand.close, PBKV_WOULD_DEADLOCK);
+    ck_assert_int_eq(errand.end, PBKV_WOULD_DEADLOCK);
+    pbkv_close(store);
+    pbkv_close(errand.other);
+    pbkv_loop_close(options.loop);
+    stage_free(stage);
+}
+
+TEST(a_loop_without_handles_is_opened_and_closed)
+{
+    struct pbkv_loop *loop;
+
+    ck_assert_int_eq(pbkv_loop_open(NULL), PBKV_INVALID);
+    ck_assert_int_eq(pbkv_loop_close(NULL), PBKV_OK);
+    ck_assert_int_eq(pbkv_loop_open(&loop), PBKV_OK);
+    ck_assert_int_eq(pbkv_loop_close(loop), PBKV_OK);
+}
+
 struct trespass {
     struct pbkv *store;
     const char *address;
@@ -972,6 +1079,23 @@ TEST(a_handle_survives_its_server)
 }
 
 /* P6 */
+/* C1: the connection is lost, which is noticed long before silence would be. */
+TEST(a_server_in_a_new_life_is_found_without_waiting_for_silence)
+{
+    struct stage *stage = stage_new(true);
+    struct pbkv_options options = options_for(stage);
+    struct pbkv *store;
+
+    options.retry_ms = 60000;
+    store = open_with(&options);
+    ck_assert_int_eq(pbkv_put(store, "k", 1, "v", 1, 0), PBKV_OK);
+    stage_stop_fake(stage);
+    stage_start_fake(stage, 2);
+    ck_assert_int_ne(pbkv_put(store, "k", 1, "v", 1, 0), PBKV_TIMEOUT);
+    pbkv_close(store);
+    stage_free(stage);
+}
+
 TEST(a_forgotten_session_is_replaced_without_notice)
 {
     struct stage *stage = stage_new(true);
@@ -1437,6 +1561,11 @@ SUITE("library", CASE(what_was_put_is_read_back_octet_by_octet),
       CASE(the_view_service_is_asked_once),
       CASE_LIMIT(every_asynchronous_call_ends_once_and_in_one_thread, 30),
       CASE(a_callback_can_start_the_next_call),
+      CASE_LIMIT(a_hundred_handles_share_a_thread, 30),
+      CASE(a_handle_that_shares_a_thread_is_closed_alone),
+      CASE(a_callback_can_start_calls_of_another_handle_but_not_wait_for_them),
+      CASE(a_loop_without_handles_is_opened_and_closed),
+      CASE(a_server_in_a_new_life_is_found_without_waiting_for_silence),
       CASE(a_callback_that_would_block_is_refused),
       CASE(closing_ends_the_calls_under_way),
       CASE_LIMIT(calls_that_were_just_begun_end_when_the_handle_is_closed, 30),
