@@ -86,10 +86,11 @@ int tool_check_address(const struct program *program, const char *where,
 int tool_begin(struct tool *tool, const struct program *program, int argc,
                char **argv, int *operand);
 
-/* Opens a handle with so many sessions, for the caller to close. Returns
- * TOOL_OK, or after a message the status to exit with. */
+/* Opens a handle with so many sessions, for the caller to close, in a loop of
+ * its own if loop is NULL. Returns TOOL_OK, or after a message the status to
+ * exit with. */
 int tool_open_handle(struct tool *tool, const char *name, uint32_t sessions,
-                     struct pbkv **handle);
+                     struct pbkv_loop *loop, struct pbkv **handle);
 
 /* Opens tool->store, which main closes. Returns as tool_open_handle. */
 int tool_open(struct tool *tool, uint32_t sessions);

@@ -14,6 +14,8 @@ enum {
     CLIENTS_DEFAULT = 50,
     CLIENTS_MAX = 10000,
     OUTSTANDING_MAX = 1024, /* the library's limit of sessions */
+    THREADS_DEFAULT = 1,
+    THREADS_MAX = 64,
     VALUE_SIZE_DEFAULT = 100,
     KEYS_DEFAULT = 100000,
     KEYS_MAX = 1000000000,
@@ -87,6 +89,7 @@ static int run_bench(struct tool *tool, const struct request *request)
 static const char purpose[] =
     "Measures a running store. Every client has a connection of its own and\n"
     "keeps so many operations under way; when one ends it starts the next.\n"
+    "Clients share threads, and a thread does the work of all of its clients.\n"
     "Prints operations per second and how long they took: the mean, the time\n"
     "that 50, 90, 99 and 99.9 percent of them did not exceed, and the "
     "longest.\n"
@@ -106,6 +109,8 @@ static int read_request(struct tool *tool, int argc, char **argv,
         PROGRAM_U32_OPTION("outstanding", "N",
                            "operations under way on each (1)",
                            &plan->outstanding, 1, OUTSTANDING_MAX),
+        PROGRAM_U32_OPTION("threads", "N", "threads that the clients share (1)",
+                           &plan->threads, 1, THREADS_MAX),
         PROGRAM_SIZE_OPTION("value-size", "OCTETS", "of a value (100)",
                             &request->value_size, 0, PBKV_VALUE_MAX),
         PROGRAM_U32_OPTION("keys", "N", "different keys (100000)", &plan->keys,
@@ -141,6 +146,7 @@ int tool_bench(struct tool *tool, int argc, char **argv)
     struct request request = {
         .plan = {.clients = CLIENTS_DEFAULT,
                  .outstanding = 1,
+                 .threads = THREADS_DEFAULT,
                  .keys = KEYS_DEFAULT,
                  .seed = 1},
         .value_size = VALUE_SIZE_DEFAULT,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tool_bench: the load of `pbkv bench`. It has many clients, each a handle of
- * the library with a connection and a thread of its own, and lets them work in
- * stages. In a stage every client keeps so many operations under way: when one
- * ends, its callback records how long it took and starts the next, so a
+ * the library with a connection of its own, in few threads, and lets them work
+ * in stages. In a stage every client keeps so many operations under way: when
+ * one ends, its callback records how long it took and starts the next, so a
  * measurement is no work but the library's own. The main thread only watches.
  *
  * What a client counts, it counts under a lock of its own, for which nobody
@@ -26,6 +26,7 @@ enum bench_stage {
 struct bench_plan {
     uint32_t clients;
     uint32_t outstanding;
+    uint32_t threads; /* that the clients share */
     uint32_t value_size;
     uint32_t keys;
     uint32_t read_share; /* percent */

@@ -7,6 +7,7 @@
  * first), and when none is left the slot rests. The stage is over when all
  * slots rest. A slot whose operation could not even start rests too.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ struct bench_client {
 struct bench {
     struct tool *tool;
     const struct bench_plan *plan;
+    struct pbkv_loop **loops; /* as many as there are threads */
     struct bench_client *clients;
     uint32_t opened;        /* of them */
     char *value;            /* that every write stores */
@@ -324,7 +326,8 @@ static int open_client(struct bench *bench, uint32_t number)
 
     snprintf(name, sizeof(name), "bench%u", (unsigned)number);
     status =
-        tool_open_handle(bench->tool, name, plan->outstanding, &client->store);
+        tool_open_handle(bench->tool, name, plan->outstanding,
+                         bench->loops[number % plan->threads], &client->store);
     if (status != TOOL_OK)
         return status;
     client->bench = bench;
@@ -337,17 +340,30 @@ static int open_client(struct bench *bench, uint32_t number)
     return TOOL_OK;
 }
 
+static int open_loops(struct bench *bench)
+{
+    for (uint32_t i = 0; i < bench->plan->threads; i++) {
+        if (pbkv_loop_open(&bench->loops[i]) != PBKV_OK) {
+            tool_say(bench->tool, "cannot start a thread: %s", strerror(errno));
+            return TOOL_NEGATIVE;
+        }
+    }
+    return TOOL_OK;
+}
+
 int bench_open(struct tool *tool, const struct bench_plan *plan,
                struct bench **bench)
 {
     struct bench *new = memory_new(sizeof(*new));
     pthread_condattr_t attributes;
-    int status = TOOL_OK;
+    int status;
 
     new->tool = tool;
     new->plan = plan;
     new->value = memory_new(plan->value_size + 1);
     memset(new->value, 'v', plan->value_size);
+    new->loops = memory_new(plan->threads * sizeof(struct pbkv_loop *));
+    status = open_loops(new);
     new->clients = memory_new(plan->clients * sizeof(*new->clients));
     pthread_mutex_init(&new->lock, NULL);
     pthread_condattr_init(&attributes);
@@ -369,9 +385,12 @@ void bench_close(struct bench *bench)
         pthread_mutex_destroy(&bench->clients[i].lock);
         free(bench->clients[i].slots);
     }
+    for (uint32_t i = 0; i < bench->plan->threads; i++)
+        pbkv_loop_close(bench->loops[i]);
     pthread_cond_destroy(&bench->rested);
     pthread_mutex_destroy(&bench->lock);
     free(bench->clients);
+    free(bench->loops);
     free(bench->value);
     free(bench);
 }

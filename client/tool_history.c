@@ -240,7 +240,7 @@ static int start_worker(struct history *history, uint32_t number)
     worker->process = number;
     worker->random = ((uint64_t)history->plan->seed << 32) + number;
     snprintf(name, sizeof(name), "client%" PRIu32, number);
-    status = tool_open_handle(history->tool, name, 1, &worker->store);
+    status = tool_open_handle(history->tool, name, 1, NULL, &worker->store);
     if (status != TOOL_OK)
         return status;
     pthread_mutex_lock(&history->lock);

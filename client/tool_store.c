@@ -147,10 +147,11 @@ static bool set_log_level(const struct tool *tool, struct pbkv_options *options)
 }
 
 int tool_open_handle(struct tool *tool, const char *name, uint32_t sessions,
-                     struct pbkv **handle)
+                     struct pbkv_loop *loop, struct pbkv **handle)
 {
     struct pbkv_options options = {
         .view_service = tool->view_service,
+        .loop = loop,
         .name = name,
         .deadline_ms = tool->deadline_ms,
         .sessions = sessions,
@@ -176,7 +177,7 @@ int tool_open_handle(struct tool *tool, const char *name, uint32_t sessions,
 
 int tool_open(struct tool *tool, uint32_t sessions)
 {
-    return tool_open_handle(tool, "pbkv", sessions, &tool->store);
+    return tool_open_handle(tool, "pbkv", sessions, NULL, &tool->store);
 }
 
 /* ---- How it ended ------------------------------------------------------- */
