@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * oplog: see oplog.h. The ring's capacity is a power of two.
+ * oplog: see oplog.h. A ring of pointers leads to the blocks; when it has to
+ * grow only pointers are copied. A block is freed with its last entry.
  */
 #include "pbserver/oplog.h"
 
@@ -10,7 +11,14 @@
 
 #include "node/memory.h"
 
-enum { OPLOG_INITIAL_CAPACITY = 8 };
+enum {
+    BLOCK_ENTRIES = 16,
+    RING_FIRST = 8, /* blocks */
+};
+
+struct log_block {
+    struct log_entry entries[BLOCK_ENTRIES];
+};
 
 void oplog_init(struct oplog *log, uint64_t first)
 {
@@ -18,15 +26,26 @@ void oplog_init(struct oplog *log, uint64_t first)
     log->first = first;
 }
 
+/* Returns where the i-th block in use is in the ring. */
+static struct log_block **block_at(const struct oplog *log, size_t i)
+{
+    return &log->ring[(log->ring_head + i) & (log->ring_size - 1)];
+}
+
 static struct log_entry *oplog_place(const struct oplog *log, size_t i)
 {
-    return &log->ring[(log->head + i) & (log->capacity - 1)];
+    size_t place = log->head + i;
+
+    return &(*block_at(log, place / BLOCK_ENTRIES))
+                ->entries[place % BLOCK_ENTRIES];
 }
 
 void oplog_release(struct oplog *log)
 {
     for (size_t i = 0; i < log->count; i++)
         operation_release(&oplog_place(log, i)->operation);
+    for (size_t i = 0; i < log->blocks; i++)
+        free(*block_at(log, i));
     free(log->ring);
     memset(log, 0, sizeof(*log));
 }
@@ -42,24 +61,40 @@ void oplog_clone(const struct oplog *log, struct oplog *copy)
     }
 }
 
-static void oplog_grow(struct oplog *log)
+static void grow_ring(struct oplog *log)
 {
-    size_t capacity =
-        log->capacity ? 2 * log->capacity : (size_t)OPLOG_INITIAL_CAPACITY;
-    struct log_entry *ring = memory_new(capacity * sizeof(*ring));
+    size_t size = log->ring_size ? 2 * log->ring_size : RING_FIRST;
+    struct log_block **ring = memory_new(size * sizeof(struct log_block *));
 
-    for (size_t i = 0; i < log->count; i++)
-        ring[i] = *oplog_place(log, i);
+    for (size_t i = 0; i < log->blocks; i++)
+        ring[i] = *block_at(log, i);
     free(log->ring);
     log->ring = ring;
+    log->ring_head = 0;
+    log->ring_size = size;
+}
+
+static void add_block(struct oplog *log)
+{
+    if (log->blocks == log->ring_size)
+        grow_ring(log);
+    log->blocks++;
+    *block_at(log, log->blocks - 1) =
+        memory_resize(NULL, sizeof(struct log_block));
+}
+
+static void drop_first_block(struct oplog *log)
+{
+    free(*block_at(log, 0));
+    log->ring_head = (log->ring_head + 1) & (log->ring_size - 1);
+    log->blocks--;
     log->head = 0;
-    log->capacity = capacity;
 }
 
 void oplog_append(struct oplog *log, const struct log_entry *entry)
 {
-    if (log->count == log->capacity)
-        oplog_grow(log);
+    if (log->head + log->count == log->blocks * BLOCK_ENTRIES)
+        add_block(log);
     *oplog_place(log, log->count) = *entry;
     log->count++;
     log->octets += operation_size(&entry->operation);
@@ -83,9 +118,10 @@ void oplog_drop_through(struct oplog *log, uint64_t number)
 
         log->octets -= operation_size(&entry->operation);
         operation_release(&entry->operation);
-        log->head = (log->head + 1) & (log->capacity - 1);
         log->first++;
         log->count--;
+        if (++log->head == BLOCK_ENTRIES)
+            drop_first_block(log);
     }
 }
 

@@ -4,6 +4,9 @@
  * An operation leaves the log when the backup has acknowledged it; while a
  * state transfer goes on, the log also holds what was answered but has still to
  * reach the new backup (rule T3). With no backup the log is empty.
+ *
+ * The log can become long during a transfer, so it grows and shrinks by small
+ * blocks: no entry ever moves, and no addition takes longer than others.
  */
 #ifndef PBSERVER_OPLOG_H
 #define PBSERVER_OPLOG_H
@@ -20,14 +23,18 @@ struct log_entry {
     uint64_t call;
 };
 
-/* Entries of op numbers first … first+count-1, in a ring. */
+struct log_block;
+
+/* Entries of op numbers first … first+count-1, in blocks of equal size. */
 struct oplog {
     uint64_t first;
     size_t count;
-    size_t octets; /* operation_size of all entries */
-    size_t head;   /* place of the first entry in the ring */
-    size_t capacity;
-    struct log_entry *ring;
+    size_t octets;           /* operation_size of all entries */
+    size_t head;             /* place of the first entry in the first block */
+    struct log_block **ring; /* of blocks in use, in order */
+    size_t ring_size;        /* a power of two, or 0 */
+    size_t ring_head;        /* place of the first block in the ring */
+    size_t blocks;           /* in use */
 };
 
 /* Makes an empty log whose next entry has op number first. */
