@@ -174,6 +174,18 @@ void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op)
     entry_set(kv, entry, bytes_share(value), op);
 }
 
+void kv_put_newer(struct kv *kv, struct bytes *key, struct bytes *value,
+                  uint64_t op)
+{
+    struct kv_entry *entry = kv_find(kv, key->data, key->length);
+
+    if (op <= (entry ? entry->modified : 0))
+        return;
+    if (!entry)
+        entry = kv_add(kv, key);
+    entry_set(kv, entry, bytes_share(value), op);
+}
+
 void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
                uint64_t op)
 {

@@ -67,6 +67,10 @@ uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,
 /* Sets key to value, by operation op. Takes references of its own. */
 void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op);
 
+/* Does the same, unless the key was changed by this or a later operation. */
+void kv_put_newer(struct kv *kv, struct bytes *key, struct bytes *value,
+                  uint64_t op);
+
 /* Adds value to the end of key's value, or sets it, by operation op. */
 void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
                uint64_t op);

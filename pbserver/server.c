@@ -38,9 +38,9 @@ struct server_config server_config_default(void)
                 .sessions = 65536,
                 .octets = (uint64_t)8 << 30,
             },
-        .log_octets = (size_t)64 << 20,
+        .log_octets = (size_t)512 << 20,
         .read_octets = (size_t)64 << 20,
-        .chunk_octets = CHUNK_LIMIT - CHUNK_LIMIT / 16,
+        .chunk_octets = CHUNK_LIMIT / 4,
     };
 }
 

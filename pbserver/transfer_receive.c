@@ -50,17 +50,15 @@ static void take_entry(struct transfer_in *in, const Pbkv__Entry *message)
     struct bytes *key = bytes_new(message->key.data, message->key.len);
     struct bytes *value = bytes_new(message->value.data, message->value.len);
 
-    if (kv_modified(&in->state.kv, key->data, key->length) < message->modified)
-        kv_put(&in->state.kv, key, value, message->modified);
+    kv_put_newer(&in->state.kv, key, value, message->modified);
     if (in->newest < message->modified)
         in->newest = message->modified;
     bytes_release(value);
     bytes_release(key);
 }
 
-/* An operation that cannot have this number is left out: the digest will tell.
- */
-/* Returns whether the operation was possible. */
+/* Returns whether the operation was possible. One that cannot have this number
+ * is left out. */
 static bool take_operation(struct transfer_in *in, const Pbkv__LogOp *message)
 {
     struct operation operation = operation_from_message(message);

@@ -5,6 +5,10 @@
  * When a resend timer finds that nothing has moved, the first of them goes out
  * again, and the others one by one as those before them arrive: a slow link is
  * not filled with copies.
+ *
+ * Behind the last chunk clients wait until the backup has installed the state.
+ * So that this does not take long it is built when nearly all chunks before it
+ * have arrived.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -19,6 +23,7 @@ enum {
     CHUNK_ITEMS_MAX = 16384, /* items of a chunk */
     RECORD_OCTETS = 40,      /* a session record in a message, about */
     ENTRY_OVERHEAD = 32,     /* an entry beside key and value */
+    BEFORE_LAST = 1,         /* chunks on the way when the last is built */
 };
 
 static uint64_t first_operation(const struct transfer_out *out)
@@ -210,6 +215,8 @@ void transfer_pump(struct server *server, struct env *env)
         uint64_t items = items_now(server);
         uint64_t end = chunk_end(server, out->next, items);
 
+        if (end == items && out->on_the_way > BEFORE_LAST)
+            break;
         if (end == items)
             close_transfer(server, end);
         send_chunk(server, env, end);

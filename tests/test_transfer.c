@@ -146,19 +146,18 @@ TEST(the_backup_gets_the_whole_state_in_bounded_chunks)
     uint64_t items = 0;
 
     during_transfer(&group, 12);
-    while (group.network.count > 0) {
-        if (post_count(&group.network, CHUNK) > 0) {
-            const struct mail *mail = post_at(&group.network, CHUNK, 0);
-            const Pbkv__Chunk *chunk = mail_body(&group, mail)->chunk;
+    while (post_count(&group.network, CHUNK) > 0) {
+        const struct mail *mail = post_at(&group.network, CHUNK, 0);
+        const Pbkv__Chunk *chunk = mail_body(&group, mail)->chunk;
 
-            ck_assert_uint_le(mail->body->length, 300);
-            ck_assert_uint_eq(chunk->first, items);
-            ck_assert_uint_eq(chunk->total, 13);
-            items += chunk->n_sessions + chunk->n_entries + chunk->n_ops;
-            ck_assert(chunk->last == (items == 13));
-            chunks++;
-        }
-        group_pass(&group, (int)group.network.mails[0].kind, 0);
+        ck_assert_uint_le(mail->body->length, 300);
+        ck_assert_uint_eq(chunk->first, items);
+        ck_assert_uint_eq(chunk->total, 13);
+        items += chunk->n_sessions + chunk->n_entries + chunk->n_ops;
+        ck_assert(chunk->last == (items == 13));
+        chunks++;
+        group_pass(&group, CHUNK, 0);
+        acks_arrive(&group);
     }
     ck_assert_uint_ge(chunks, 4);
     assert_transferred(&group);
@@ -172,7 +171,7 @@ TEST(the_primary_acknowledges_when_the_backup_has_installed)
 {
     struct group group;
 
-    during_transfer(&group, 12);
+    during_transfer(&group, 5);
     while (post_count(&group.network, CHUNK) > 1)
         group_pass(&group, CHUNK, 0);
     acks_arrive(&group);
@@ -366,12 +365,12 @@ TEST(reads_during_the_transfer_are_answered)
 TEST(a_lost_chunk_comes_again_as_it_was)
 {
     struct group group;
-    uint64_t session = during_transfer(&group, 6);
+    uint64_t session = during_transfer(&group, 5);
 
     ck_assert(group_server(&group, A)->out.closed);
     post_drop(&group.network, CHUNK);
-    ask_append(&group, A, CLIENT, 2, session, 7, "k00", "x");
-    ask_append(&group, A, CLIENT, 3, session, 8, "k05", "y");
+    ask_append(&group, A, CLIENT, 2, session, 6, "k00", "x");
+    ask_append(&group, A, CLIENT, 3, session, 7, "k04", "y");
     pump_and_resend(&group);
     ck_assert_uint_eq(group_events(&group, B, "chunk.digest"), 0);
     expect_status(&group, CLIENT, 2, PBKV__STATUS__OK);
@@ -479,12 +478,34 @@ TEST(chunks_in_reverse_order_arrive_in_the_end)
     group_release(&group);
 }
 
+/* T3: clients do not wait for all chunks on the way when the last is built. */
+TEST(the_last_chunk_is_built_when_the_others_have_arrived)
+{
+    struct group group;
+    uint64_t session = during_transfer(&group, 12);
+    uint64_t seq = 13;
+
+    while (!group_server(&group, A)->out.closed) {
+        ck_assert_uint_gt(post_count(&group.network, CHUNK), 1);
+        ask_append(&group, A, CLIENT, seq, session, seq, "k00", "x");
+        expect_status(&group, CLIENT, seq, PBKV__STATUS__OK);
+        seq++;
+        group_pass(&group, CHUNK, 0);
+        acks_arrive(&group);
+    }
+    ck_assert_uint_gt(seq, 14);
+    ck_assert_uint_eq(post_count(&group.network, CHUNK), 2);
+    group_pump(&group);
+    assert_transferred(&group);
+    group_release(&group);
+}
+
 /* T4: a lost acknowledgement never stalls. */
 TEST(a_lost_chunk_ack_is_made_good)
 {
     struct group group;
 
-    during_transfer(&group, 12);
+    during_transfer(&group, 5);
     while (post_count(&group.network, CHUNK) > 0)
         group_pass(&group, CHUNK, 0);
     ck_assert(group_server(&group, B)->initialised);
@@ -756,7 +777,7 @@ TEST(a_state_is_installed_at_most_once_per_view)
 TEST(a_state_with_another_digest_is_not_installed)
 {
     struct group group;
-    uint64_t session = during_transfer(&group, 12);
+    uint64_t session = during_transfer(&group, 5);
 
     corrupt_chunk(&group);
     while (post_count(&group.network, CHUNK) > 0)
@@ -764,7 +785,7 @@ TEST(a_state_with_another_digest_is_not_installed)
     ck_assert_uint_eq(group_events(&group, B, "chunk.digest"), 1);
     ck_assert(!group_server(&group, B)->initialised);
     ck_assert_uint_eq(post_count(&group.network, REFUSAL), 1);
-    ask_append(&group, A, CLIENT, 2, session, 13, "k00", "x");
+    ask_append(&group, A, CLIENT, 2, session, 6, "k00", "x");
     group_pump(&group);
     ck_assert_uint_eq(group_events(&group, A, "transfer.restarted"), 1);
     expect_status(&group, CLIENT, 2, PBKV__STATUS__OK);
@@ -797,7 +818,7 @@ TEST(the_mail_of_a_failed_transfer_does_not_count)
     struct group group;
     struct mail chunk, ack, refusal;
 
-    during_transfer(&group, 12);
+    during_transfer(&group, 5);
     group_pass(&group, CHUNK, 0);
     ack = post_take(&group.network, CHUNK_ACK, 0);
     chunk = *post_at(&group.network, CHUNK, 0);
@@ -948,10 +969,11 @@ static void assert_all_decode(struct group *group)
     }
 }
 
-static uint64_t single_of_default_size(struct group *group)
+static uint64_t single_of_full_size(struct group *group)
 {
     struct server_config config = server_config_default();
 
+    config.chunk_octets = CHUNK_LIMIT - CHUNK_LIMIT / 16;
     group_make_single(group, &config);
     group->unchecked = true;
     return open_session(group, A, CLIENT);
@@ -962,7 +984,7 @@ TEST(many_tiny_keys_fit_the_budget_of_the_decoder)
 {
     for (size_t length = 0; length <= 1; length++) {
         struct group group;
-        uint64_t session = single_of_default_size(&group);
+        uint64_t session = single_of_full_size(&group);
 
         for (uint32_t i = 0; i < 17000; i++) {
             ask_update(&group, A, CLIENT, 1, PBKV__KIND__KIND_PUT, session,
@@ -985,7 +1007,7 @@ TEST(many_sessions_and_operations_fit_the_budget_of_the_decoder)
 {
     struct group group;
 
-    single_of_default_size(&group);
+    single_of_full_size(&group);
     group_server(&group, A)->config.chunk_octets = 1 << 22;
     for (uint32_t i = 0; i < 17000; i++) {
         ask_open(&group, A, CLIENT, 1);
@@ -1004,7 +1026,7 @@ TEST(many_sessions_and_operations_fit_the_budget_of_the_decoder)
 TEST(many_operations_fit_the_budget_of_the_decoder)
 {
     struct group group;
-    uint64_t session = single_of_default_size(&group);
+    uint64_t session = single_of_full_size(&group);
 
     for (uint32_t i = 0; i < 40; i++)
         ask_update(&group, A, CLIENT, 1, PBKV__KIND__KIND_PUT, session, i + 1U,
@@ -1027,7 +1049,7 @@ TEST(the_largest_values_fit_into_a_message)
 {
     struct group group;
     struct bytes *octets = bytes_new_uninitialised(VALUE_LIMIT);
-    uint64_t session = single_of_default_size(&group);
+    uint64_t session = single_of_full_size(&group);
 
     memset(octets->data, 0xff, octets->length);
     for (uint8_t i = 0; i < 20; i++) {
@@ -1150,6 +1172,7 @@ SUITE("transfer", CASE(an_empty_store_is_one_chunk),
       CASE(a_lost_chunk_leaves_a_gap),
       CASE(duplicate_chunks_change_nothing_and_are_acknowledged),
       CASE(chunks_in_reverse_order_arrive_in_the_end),
+      CASE(the_last_chunk_is_built_when_the_others_have_arrived),
       CASE(a_lost_chunk_ack_is_made_good),
       CASE(progress_keeps_chunks_from_being_sent_again),
       CASE(a_resend_starts_behind_what_has_arrived),
