@@ -6,6 +6,7 @@
  * A server keeps nothing on disk: what it knows, it knows from the view service
  * and from the primary. Each start is a new incarnation.
  */
+#include <malloc.h>
 #include <string.h>
 
 #include "node/message.h"
@@ -26,7 +27,10 @@ struct arguments {
     struct server_config server;
 };
 
-enum { OPTIONS_MAX = 16 };
+enum {
+    OPTIONS_MAX = 16,
+    MEBIBYTE = 1024 * 1024,
+};
 
 static const struct arguments defaults = {
     .max_key = KEY_LIMIT,
@@ -104,6 +108,16 @@ static int configure(const struct program *program, struct arguments *arguments,
     return program_configure(program, &arguments->runtime, log, config);
 }
 
+/* Tells malloc what to expect. The tables of a store are mapped on their own,
+ * so that growing one moves pages and copies nothing; frames and chunks, which
+ * come and go, are not, and their memory stays here for the next ones. */
+static void prepare_malloc(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 2 * MEBIBYTE);
+    mallopt(M_TRIM_THRESHOLD, 16 * MEBIBYTE);
+    mallopt(M_TOP_PAD, MEBIBYTE);
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = defaults;
@@ -120,6 +134,7 @@ int main(int argc, char **argv)
     int operand;
     int status;
 
+    prepare_malloc();
     arguments.server = server_config_default();
     arguments.max_memory = arguments.server.limits.octets;
     arguments.max_connections = config.limits.connections;
