@@ -26,15 +26,25 @@ void kv_init(struct kv *kv)
     kv_index_init(&kv->index);
 }
 
-void kv_release(struct kv *kv)
+bool kv_release_some(struct kv *kv, size_t keys)
 {
-    kv_index_release(&kv->index);
-    for (size_t i = 0; i < kv->count; i++) {
-        bytes_release(kv->entries[i].key);
-        bytes_release(kv->entries[i].value);
+    for (; keys > 0 && kv->count > 0; keys--) {
+        struct kv_entry *entry = &kv->entries[--kv->count];
+
+        bytes_release(entry->value);
+        bytes_release(entry->key);
     }
+    if (kv->count > 0)
+        return true;
+    kv_index_release(&kv->index);
     free(kv->entries);
     kv_init(kv);
+    return false;
+}
+
+void kv_release(struct kv *kv)
+{
+    kv_release_some(kv, kv->count);
 }
 
 void digest_sum_add(struct digest_sum *sum, const void *octets, size_t length,

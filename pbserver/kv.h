@@ -14,6 +14,7 @@
 #ifndef PBSERVER_KV_H
 #define PBSERVER_KV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,10 @@ struct kv_item {
 /* Makes an empty map; release it with kv_release. */
 void kv_init(struct kv *kv);
 void kv_release(struct kv *kv);
+
+/* Frees the newest keys of a map that nobody will use any more, at most so
+ * many, and everything with the last. Returns whether there are more. */
+bool kv_release_some(struct kv *kv, size_t keys);
 
 /* Makes copy a copy that shares keys and values. copy is not initialised. */
 void kv_clone(const struct kv *kv, struct kv *copy);

@@ -58,6 +58,7 @@ struct node *server_new(const struct server_config *config)
     state_init(&server->in.state);
     oplog_init(&server->log, 1);
     reads_init(&server->reads);
+    waste_init(&server->waste);
     return &server->node;
 }
 
@@ -99,6 +100,20 @@ uint64_t server_room(const struct server *server)
 {
     return server->config.limits.octets + server->config.limits.octets / 8 +
            (uint64_t)server->config.limits.sessions * SESSION_COST;
+}
+
+void server_discard(struct server *server, struct env *env, struct state *state)
+{
+    waste_take(&server->waste, &state->kv);
+    state_release(state);
+    if (server->waste.count > 0)
+        env_set_timer(env, SERVER_TIMER_WASTE, WASTE_MS, WASTE_MS);
+}
+
+static void on_waste_timer(struct server *server, struct env *env)
+{
+    if (waste_free_some(&server->waste))
+        env_set_timer(env, SERVER_TIMER_WASTE, WASTE_MS, WASTE_MS);
 }
 
 static void on_start(struct node *node, struct env *env)
@@ -155,6 +170,8 @@ static void on_timer(struct node *node, struct env *env, unsigned slot)
         server_on_ping_timer(server, env);
     else if (slot == SERVER_TIMER_TURN)
         server_on_turn_timer(server, env);
+    else if (slot == SERVER_TIMER_WASTE)
+        on_waste_timer(server, env);
     else {
         assert(slot == SERVER_TIMER_RESEND);
         server_on_resend_timer(server, env);
@@ -171,6 +188,7 @@ static struct node *server_clone(const struct node *node)
     oplog_clone(&server->log, &copy->log);
     reads_clone(&server->reads, &copy->reads);
     transfer_clone(server, copy);
+    waste_init(&copy->waste);
     return &copy->node;
 }
 
@@ -182,6 +200,7 @@ static void server_release(struct node *node)
     reads_release(&server->reads);
     oplog_release(&server->log);
     state_release(&server->state);
+    waste_release(&server->waste);
     free(server);
 }
 

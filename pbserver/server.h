@@ -29,11 +29,14 @@
 #include "pbserver/oplog.h"
 #include "pbserver/reads.h"
 #include "pbserver/state.h"
+#include "pbserver/waste.h"
 
 enum {
     SERVER_TIMER_PING = 0,   /* time to ping the view service */
     SERVER_TIMER_RESEND = 1, /* time to see whether the backup still moves */
     SERVER_TIMER_TURN = 2,   /* what has arrived together is handled */
+    SERVER_TIMER_WASTE = 3,  /* some more of the waste can be freed */
+    WASTE_MS = 1,            /* between parts of the waste */
     TRANSFER_WINDOW = 8,     /* chunks on the way at once */
 };
 
@@ -122,6 +125,8 @@ struct server {
     uint64_t transfers; /* started in this life */
     struct transfer_out out;
     struct transfer_in in;
+
+    struct waste waste; /* of states it held before */
 };
 
 /* Returns a configuration with default limits; self and view_service are left
@@ -157,6 +162,11 @@ bool server_has_installed_backup(const struct server *server);
 /* Octets that a backup takes: more than a primary with the same limits can send
  * it, also while values of different moments are together in a transfer. */
 uint64_t server_room(const struct server *server);
+
+/* Empties a state without doing much in this event: a large one is freed little
+ * by little. */
+void server_discard(struct server *server, struct env *env,
+                    struct state *state);
 
 /* ---- Views (views.c) ---- */
 

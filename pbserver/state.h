@@ -20,7 +20,7 @@
 
 /* Octets of memory, about, that count towards the limits. */
 enum {
-    ENTRY_COST = 160,   /* of a key, beside key and value */
+    ENTRY_COST = 96,    /* of a key, beside key and value */
     SESSION_COST = 128, /* of a session */
 };
 

@@ -11,10 +11,13 @@
 #include "node/message.h"
 #include "pbserver/server.h"
 
-static void receipt_begin(struct transfer_in *in, const Pbkv__Chunk *chunk)
+static void receipt_begin(struct server *server, struct env *env,
+                          const Pbkv__Chunk *chunk)
 {
+    struct transfer_in *in = &server->in;
+
     assert(chunk->transfer > in->number);
-    state_release(&in->state);
+    server_discard(server, env, &in->state);
     in->active = true;
     in->number = chunk->transfer;
     in->refused = PBKV__STATUS__STATUS_INVALID;
@@ -24,10 +27,13 @@ static void receipt_begin(struct transfer_in *in, const Pbkv__Chunk *chunk)
 }
 
 /* Gives a transfer up, and says so as often as its chunks come. */
-static void receipt_refuse(struct transfer_in *in, Pbkv__Status status)
+static void receipt_refuse(struct server *server, struct env *env,
+                           Pbkv__Status status)
 {
+    struct transfer_in *in = &server->in;
+
     assert(in->active);
-    state_release(&in->state);
+    server_discard(server, env, &in->state);
     in->active = false;
     in->refused = status;
 }
@@ -117,7 +123,7 @@ static void install(struct server *server, struct env *env,
         env_log(env, LOG_LEVEL_WARN, "chunk.digest",
                 "the state differs from the primary's at op %" PRIu64,
                 in->state.op);
-        receipt_refuse(in, PBKV__STATUS__STATE_TRANSFER);
+        receipt_refuse(server, env, PBKV__STATUS__STATE_TRANSFER);
         server_refuse(server, env, from, chunk->view, in->refused);
         return;
     }
@@ -134,7 +140,7 @@ static void install(struct server *server, struct env *env,
 
 /* Returns the name of the event that keeps a chunk from being taken, or NULL
  * when it is the one that comes next. */
-static const char *chunk_refusal(struct server *server,
+static const char *chunk_refusal(struct server *server, struct env *env,
                                  const Pbkv__Chunk *chunk)
 {
     struct transfer_in *in = &server->in;
@@ -142,7 +148,7 @@ static const char *chunk_refusal(struct server *server,
     if (server->initialised)
         return "chunk.duplicate"; /* T4: at most once per view */
     if (chunk->transfer > in->number)
-        receipt_begin(in, chunk);
+        receipt_begin(server, env, chunk);
     if (chunk->transfer < in->number)
         return "chunk.stale";
     if (!in->active)
@@ -160,18 +166,18 @@ void server_on_chunk(struct server *server, struct env *env,
 
     if (!server_accepts_from_primary(server, env, from, chunk->view))
         return;
-    refusal = chunk_refusal(server, chunk);
+    refusal = chunk_refusal(server, env, chunk);
     if (refusal)
         env_log(env, LOG_LEVEL_DEBUG, refusal,
                 "item %" PRIu64 " after %" PRIu64, chunk->first, in->received);
     else if (!take_items(in, chunk)) {
         env_log(env, LOG_LEVEL_WARN, "chunk.impossible", "after op %" PRIu64,
                 in->state.op);
-        receipt_refuse(in, PBKV__STATUS__STATE_TRANSFER);
+        receipt_refuse(server, env, PBKV__STATUS__STATE_TRANSFER);
     } else if (state_size(&in->state) > server_room(server)) {
         env_log(env, LOG_LEVEL_WARN, "chunk.full", "%" PRIu64 " octets",
                 state_size(&in->state));
-        receipt_refuse(in, PBKV__STATUS__BACKUP_FAILED);
+        receipt_refuse(server, env, PBKV__STATUS__BACKUP_FAILED);
     }
     if (in->refused != PBKV__STATUS__STATUS_INVALID)
         server_refuse(server, env, from, chunk->view, in->refused);

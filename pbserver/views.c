@@ -52,10 +52,10 @@ void server_acknowledge(struct server *server, struct env *env)
     server_ping_early(server, env);
 }
 
-static void forget_state(struct server *server)
+static void forget_state(struct server *server, struct env *env)
 {
     assert(server->log.count == 0 && server->reads.count == 0);
-    state_release(&server->state);
+    server_discard(server, env, &server->state);
     oplog_init(&server->log, 1);
     server->committed = 0;
     server->forwarded = 0;
@@ -101,6 +101,7 @@ static void adopt(struct server *server, struct env *env,
             "view %" PRIu64 " primary %s backup %s", view->number,
             peer_format(&view->primary, primary),
             peer_format(&view->backup, backup));
+    server_discard(server, env, &server->in.state);
     transfer_clear(server);
     server->view = *view;
     server->deposed = false; /* P5 */
@@ -112,7 +113,7 @@ static void adopt(struct server *server, struct env *env,
         return;
     }
     server_refuse_waiting(server, env); /* P1 */
-    forget_state(server);
+    forget_state(server, env);
     if (server_is_primary(server))
         env_log(env, LOG_LEVEL_WARN, "view.uninitialised",
                 "view %" PRIu64 " names this server primary without the state",

@@ -14,7 +14,7 @@
 #include "node/random.h"
 #include "pbserver/oplog.h"
 #include "pbserver/reads.h"
-#include "pbserver/state.h"
+#include "pbserver/waste.h"
 #include "tests/suite.h"
 
 static uint64_t seed_of_test(void)
@@ -109,6 +109,57 @@ TEST(keys_are_compared_by_all_their_octets)
     ck_assert_ptr_null(kv_get(&kv, "a\0c", 3));
     ck_assert_ptr_null(kv_get(&kv, "a\0", 2));
     bytes_release(zero);
+    bytes_release(value);
+    kv_release(&kv);
+}
+
+/* A large map is freed a part at a time, a small one at once. */
+TEST(what_nobody_needs_is_freed_little_by_little)
+{
+    struct waste waste;
+    struct kv kv;
+    char key[8];
+    unsigned parts = 1;
+
+    waste_init(&waste);
+    kv_init(&kv);
+    put(&kv, "k", "v", 1);
+    waste_take(&waste, &kv);
+    ck_assert_uint_eq(kv.count, 0);
+    ck_assert_uint_eq(waste.count, 0);
+    for (unsigned i = 0; i < 2 * WASTE_STEP + 1; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        put(&kv, key, "v", i + 1);
+    }
+    waste_take(&waste, &kv);
+    ck_assert_uint_eq(kv.count, 0);
+    put(&kv, "k0", "another", 1);
+    assert_value(&kv, "k0", "another");
+    while (waste_free_some(&waste)) {
+        ck_assert_uint_eq(waste.stores[0].count,
+                          2 * WASTE_STEP + 1 - parts * WASTE_STEP);
+        parts++;
+    }
+    ck_assert_uint_eq(parts, 3);
+    ck_assert(!waste_free_some(&waste));
+    kv_release(&kv);
+}
+
+TEST(an_entry_that_is_newer_stays)
+{
+    struct kv kv;
+    struct bytes *key = text("k");
+    struct bytes *value = text("new");
+
+    kv_init(&kv);
+    kv_put_newer(&kv, key, value, 0); /* no operation wrote that */
+    ck_assert_uint_eq(kv.count, 0);
+    put(&kv, "k", "old", 5);
+    kv_put_newer(&kv, key, value, 5);
+    assert_value(&kv, "k", "old");
+    kv_put_newer(&kv, key, value, 6);
+    assert_value(&kv, "k", "new");
+    bytes_release(key);
     bytes_release(value);
     kv_release(&kv);
 }
@@ -809,7 +860,9 @@ TEST(cloned_reads_are_independent)
 
 SUITE("kv", CASE(a_map_keeps_the_newest_value),
       CASE(keys_are_compared_by_all_their_octets),
-      CASE(keys_keep_their_positions), CASE(a_map_counts_its_octets),
+      CASE(what_nobody_needs_is_freed_little_by_little),
+      CASE(an_entry_that_is_newer_stays), CASE(keys_keep_their_positions),
+      CASE(a_map_counts_its_octets),
       CASE(the_digest_depends_on_the_content_only),
       CASE(a_cloned_map_is_independent),
       CASE(an_index_finds_every_position_while_it_grows),
