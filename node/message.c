@@ -21,6 +21,10 @@ enum {
      * of one-octet keys and values, need 14 (tests/test_message.c). */
     BUDGET_FACTOR = 24,
     BUDGET_BASE = 16 * 1024,
+    /* Octets that all fields of a Reply, ForwardAck, LogOp or (but for its
+     * operations) Forward take at most, with their tags, lengths and what is
+     * around the message, but for keys, values and views. */
+    SHORT_BOUND = 64,
 };
 
 static void *arena_allocate(void *context, size_t size)
@@ -123,15 +127,44 @@ int message_decode(struct arena *arena, const uint8_t *data, size_t length,
     return *body ? message_check(*body) : failure(arena);
 }
 
+/* Returns octets in which the numbers, tags and lengths of a Forward and its
+ * operations certainly fit, and what they name. */
+static size_t forward_bound(const Pbkv__Forward *forward)
+{
+    size_t bound = SHORT_BOUND;
+
+    for (size_t i = 0; i < forward->n_ops; i++)
+        bound +=
+            SHORT_BOUND + forward->ops[i]->key.len + forward->ops[i]->value.len;
+    return bound;
+}
+
+/* Returns octets in which the encoded body fits. What there are many of is not
+ * measured by protobuf-c, for which that is nearly as much work as packing. */
+static size_t encoded_bound(const Pbkv__Body *body)
+{
+    switch (body->kind_case) {
+    case PBKV__BODY__KIND_FORWARD: return forward_bound(body->forward);
+    case PBKV__BODY__KIND_FORWARD_ACK: return SHORT_BOUND;
+    case PBKV__BODY__KIND_REPLY:
+        if (!body->reply->view)
+            return SHORT_BOUND + body->reply->value.len;
+        break;
+    default: break;
+    }
+    return pbkv__body__get_packed_size(body);
+}
+
 struct bytes *message_encode(const Pbkv__Body *body)
 {
     struct bytes *encoded;
     size_t written;
 
     assert(message_check(body) == 0);
-    encoded = bytes_new_uninitialised(pbkv__body__get_packed_size(body));
+    encoded = bytes_new_uninitialised(encoded_bound(body));
     written = pbkv__body__pack(body, encoded->data);
-    assert(written == encoded->length);
+    assert(written <= encoded->length);
+    encoded->length = (uint32_t)written;
     return encoded;
 }
 

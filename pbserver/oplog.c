@@ -93,11 +93,15 @@ static void drop_first_block(struct oplog *log)
 
 void oplog_append(struct oplog *log, const struct log_entry *entry)
 {
+    struct log_entry *place;
+
     if (log->head + log->count == log->blocks * BLOCK_ENTRIES)
         add_block(log);
-    *oplog_place(log, log->count) = *entry;
+    place = oplog_place(log, log->count);
+    *place = *entry;
+    place->octets = operation_size(&entry->operation);
     log->count++;
-    log->octets += operation_size(&entry->operation);
+    log->octets += place->octets;
 }
 
 struct log_entry *oplog_at(const struct oplog *log, uint64_t number)
@@ -116,7 +120,7 @@ void oplog_drop_through(struct oplog *log, uint64_t number)
     while (log->count > 0 && log->first <= number) {
         struct log_entry *entry = oplog_place(log, 0);
 
-        log->octets -= operation_size(&entry->operation);
+        log->octets -= entry->octets;
         operation_release(&entry->operation);
         log->first++;
         log->count--;

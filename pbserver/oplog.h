@@ -19,6 +19,7 @@
 
 struct log_entry {
     struct operation operation;
+    size_t octets;      /* operation_size, noted by oplog_append */
     struct peer client; /* who waits for the answer; absent: nobody */
     uint64_t call;
 };
@@ -29,7 +30,7 @@ struct log_block;
 struct oplog {
     uint64_t first;
     size_t count;
-    size_t octets;           /* operation_size of all entries */
+    size_t octets;           /* of all entries */
     size_t head;             /* place of the first entry in the first block */
     struct log_block **ring; /* of blocks in use, in order */
     size_t ring_size;        /* a power of two, or 0 */

@@ -58,7 +58,7 @@ static size_t batch_size(const struct server *server)
     while (number + count <= server->state.op && count < FORWARD_OPS_MAX) {
         const struct log_entry *entry = oplog_at(&server->log, number + count);
 
-        octets += operation_size(&entry->operation);
+        octets += entry->octets;
         if (count > 0 && octets > server->config.chunk_octets)
             break;
         count++;
@@ -80,7 +80,7 @@ static void forward_batch(struct server *server, struct env *env)
 
         operation_to_message(&entry->operation, &ops[i]);
         pointers[i] = &ops[i];
-        server->flight_octets += operation_size(&entry->operation);
+        server->flight_octets += entry->octets;
     }
     send_forward(server, env, first, pointers, count);
     server->forwarded += count;
@@ -253,7 +253,7 @@ void server_commit(struct server *server, struct env *env, uint64_t number)
         struct log_entry *entry = oplog_at(&server->log, next);
 
         if (next <= server->forwarded)
-            server->flight_octets -= operation_size(&entry->operation);
+            server->flight_octets -= entry->octets;
         server->committed = next; /* The operation is committed: P4. */
         server_answer_update(server, env, entry, next);
     }

@@ -100,6 +100,10 @@ bool state_is_full(const struct state *state, const struct state_limits *limits,
         operation->status != PBKV__STATUS__OK)
         return false;
     length = operation->value->length;
+    if (state->kv.octets + operation->key->length + length +
+            (state->kv.count + 1) * ENTRY_COST <=
+        limits->octets)
+        return false; /* whether or not the key is there already */
     old = kv_get(&state->kv, operation->key->data, operation->key->length);
     if (old && operation->kind == PBKV__KIND__KIND_APPEND)
         length += old->length;
@@ -147,11 +151,9 @@ static void apply_to_store(struct kv *kv, const struct operation *operation,
 {
     struct bytes *key = operation->key;
 
-    if (kv_modified(kv, key->data, key->length) >= number)
-        return;
     if (operation->kind == PBKV__KIND__KIND_PUT)
-        kv_put(kv, key, operation->value, number);
-    else
+        kv_put_newer(kv, key, operation->value, number);
+    else if (kv_modified(kv, key->data, key->length) < number)
         kv_append(kv, key, operation->value, number);
 }
 
