@@ -45,6 +45,10 @@ struct field {
 
 static bool read_varint(struct reader *reader, uint64_t *value)
 {
+    if (reader->at < reader->end && *reader->at < 0x80) { /* most are short */
+        *value = *reader->at++;
+        return true;
+    }
     *value = 0;
     for (unsigned shift = 0; shift < 64 && reader->at < reader->end;
          shift += 7) {
@@ -57,13 +61,26 @@ static bool read_varint(struct reader *reader, uint64_t *value)
     return false;
 }
 
-static bool read_fixed(struct reader *reader, unsigned size, uint64_t *value)
+static bool read_fixed64(struct reader *reader, uint64_t *value)
 {
-    if ((size_t)(reader->end - reader->at) < size)
+    const uint8_t *at = reader->at;
+
+    if (reader->end - at < 8)
         return false;
-    *value = 0;
-    for (unsigned i = 0; i < size; i++)
-        *value |= (uint64_t)*reader->at++ << (8 * i);
+    *value = (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
+             (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 |
+             (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
+             (uint64_t)at[7] << 56;
+    reader->at += 8;
+    return true;
+}
+
+/* Passes over a number of a field that is not known here. */
+static bool skip_fixed32(struct reader *reader)
+{
+    if (reader->end - reader->at < 4)
+        return false;
+    reader->at += 4;
     return true;
 }
 
@@ -89,10 +106,9 @@ static bool read_field(struct reader *reader, uint64_t known,
         return false;
     switch (field->tag & 7) {
     case VARINT: return read_varint(reader, &field->value);
-    case FIXED64: return read_fixed(reader, 8, &field->value);
+    case FIXED64: return read_fixed64(reader, &field->value);
     case DELIMITED: return read_delimited(reader, &field->inside);
-    case FIXED32:
-        return field->tag >> 3 > known && read_fixed(reader, 4, &field->value);
+    case FIXED32: return field->tag >> 3 > known && skip_fixed32(reader);
     default: return false;
     }
 }

@@ -428,6 +428,25 @@ TEST(host_names_are_printable_and_of_limited_length)
     ck_assert(!host_name_is_valid("a\xc3\xa9", 3));
 }
 
+/* K2: every octet at every place, also in the words that are looked at whole.
+ */
+TEST(every_octet_of_a_host_name_is_looked_at)
+{
+    for (size_t length = 1; length <= 17; length++) {
+        for (size_t place = 0; place < length; place++) {
+            for (int octet = 0; octet < 256; octet++) {
+                char name[17];
+                bool good = octet > ' ' && octet <= '~' && octet != '"' &&
+                            octet != '\\';
+
+                memset(name, '!', sizeof(name));
+                name[place] = (char)octet;
+                ck_assert(host_name_is_valid(name, length) == good);
+            }
+        }
+    }
+}
+
 TEST(a_clock_for_no_host_asserts)
 {
     struct vclock clock;
@@ -969,6 +988,7 @@ SUITE("clocks", CASE(a_lamport_clock_ticks_by_one),
       CASE(events_that_do_not_know_of_each_other_are_concurrent),
       CASE(clocks_of_different_lengths_compare_as_if_padded),
       CASE(host_names_are_printable_and_of_limited_length),
+      CASE(every_octet_of_a_host_name_is_looked_at),
       CASE_SIGNAL(a_clock_for_no_host_asserts, SIGABRT),
       CASE(a_tick_moves_both_clocks), CASE(a_receipt_joins_both_clocks),
       CASE(a_stamp_names_the_sender_first_and_everything_it_knows),
