@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vector: yours in lab 1A; see vector.h and rules K2 and K4. This runs for every
- * message: nothing here has to allocate.
+ * vector: yours in lab 1A; see vector.h and rules K2 and K4. This runs for
+ * every message: nothing here has to allocate.
  */
 #include "clocks/vector.h"
 
