@@ -282,18 +282,21 @@ LAB_HELP     := $(B)/obj/tests/labs/help.a
 MICROSCOPE   := $(if $(wildcard tests/labs/microscope_main.c),\
                 $(B)/labs/microscope)
 PLANTED      := $(B)/obj/tests/labs/planted.o
+PLANTED_SOURCE := $(or $(wildcard tests/labs/planted/replica.c),\
+                  $(B)/planted/replica.c)
 
 $(LAB_HELP): $(call object,$(LAB_HELP_SOURCES))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# Lab 2C looks at a kv server with a planted bug, made from a sound one.
+# Lab 2C looks at a kv server with a planted bug, made from a sound one; in a
+# student's tree it is there already.
 $(B)/planted/replica.c: tests/labs/solutions/stopwait/replica.c \
                         tests/labs/planted/late_confirmation.patch
 	@mkdir -p $(@D)
 	$(Q)patch -s -o $@ $^
 
-$(PLANTED): $(B)/planted/replica.c $(CONFIG)
+$(PLANTED): $(PLANTED_SOURCE) $(CONFIG)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -c -o $@ $<
@@ -305,6 +308,14 @@ $(MICROSCOPE): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o $(PLANTED) \
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/labs/lab2c: $(PLANTED)
+
+# What grades: a sandbox, and the writer of reports.
+GRADERS := $(if $(wildcard tests/labs/grade.sh),$(B)/labs/sandbox \
+           $(B)/labs/report)
+$(GRADERS): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(LAB_PROGRAMS): $(B)/labs/%: $(B)/obj/tests/labs/%.o $(LAB_HELP) $(HELP) \
                  $(B)/obj/client/tool.a $(ARCHIVE)
@@ -430,6 +441,24 @@ $(LABS): deps programs ## run the suite of a lab: TEST= SEED= REPEAT= JOBS=
 	    RACE='$(RACE)' MEMCHECK='$(MEMCHECK)' LIST='$(LIST)' TAP='$(TAP)' \
 	    JUNIT='$(JUNIT)' GRADESCOPE='$(GRADESCOPE)' CSV='$(CSV)' \
 	    SOLUTION='$(SOLUTION)' tests/labs/run.sh $@
+
+# Students' trees, and what comes back (docs/grading.md).
+ifneq ($(wildcard handout/handout.sh),)
+.PHONY: handout check-handouts
+handout: ## make a student tree: LAB=2b OUT=dir WITH_PREVIOUS=1
+	@handout/handout.sh '$(LAB)' '$(OUT)' $(if $(WITH_PREVIOUS),previous)
+
+check-handouts: labs ## build and run every lab's handout: LABS_WANTED="0 2b"
+	@$(IN_TREE) tests/handouts.sh $(LABS_WANTED)
+
+.PHONY: grade check-grade
+grade: labs $(GRADERS) ## grade submissions: SUBMISSION= OUT=dir REPEAT=3 JOBS=2
+	@$(IN_TREE) LAB='$(LAB)' REPEAT='$(REPEAT)' JOBS='$(JOBS)' \
+	    LIMIT_S='$(LIMIT_S)' tests/labs/grade.sh '$(SUBMISSION)' '$(OUT)'
+
+check-grade: labs $(GRADERS) ## does the grader give what was earned?
+	@$(IN_TREE) tests/graded.sh
+endif
 
 demo: deps all $(DEMO) ## kill servers during a load; DIR=path, INPUT=file.tsv
 	@$(IN_TREE) DIR='$(DIR)' INPUT='$(INPUT)' $(DEMO)

@@ -114,9 +114,13 @@ struct lab_result {
 const char *lab_kind_name(enum lab_kind kind);
 const char *lab_end_name(enum lab_end end);
 
+/* Returns the number N when a file is written as "fd:N", a descriptor that is
+ * open; otherwise -1, also for NULL. */
+int lab_form_descriptor(const char *path);
+
 /* Writes the results in the form that name says: "tap", "junit", "gradescope"
- * or "csv". Returns false when the file cannot be written. Tests that were not
- * selected are left out. */
+ * or "csv", to a path or a descriptor. Returns false when the file cannot be
+ * written. Tests that were not selected are left out. */
 bool lab_write_results(const struct lab_suite *suite,
                        const struct lab_result *results, const char *form,
                        const char *path);

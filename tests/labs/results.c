@@ -5,6 +5,7 @@
  * each form; they share the escaping of text.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/labs/lab.h"
@@ -168,11 +169,19 @@ static void write_csv(const struct output *output)
     }
 }
 
+int lab_form_descriptor(const char *path)
+{
+    return path && strncmp(path, "fd:", 3) == 0 ? atoi(path + 3) : -1;
+}
+
 bool lab_write_results(const struct lab_suite *suite,
                        const struct lab_result *results, const char *form,
                        const char *path)
 {
-    struct output output = {fopen(path, "w"), suite, results};
+    int descriptor = lab_form_descriptor(path);
+    struct output output = {descriptor >= 0 ? fdopen(descriptor, "w")
+                                            : fopen(path, "w"),
+                            suite, results};
     bool failed;
 
     if (!output.file) {

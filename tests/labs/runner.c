@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * runner: see lab.h. The parent forks one child for each run of a test, several
- * at a time when asked to, reads nothing from it but its exit status and the
- * report file that is the child's stdout and stderr, and prints one line a
- * test, in their order, as they end.
+ * at a time when asked to, and prints one line a test, in their order, as they
+ * end. A child's stdout and stderr are a report file, which is shown and never
+ * believed. A run has passed when its child ends with status 0 after it has
+ * sent back, through a pipe of its own, the random number that it was born
+ * with: who leaves before the test is over does not. What a child leaves
+ * running in its process group is ended with it.
+ *
+ * A form whose file is "fd:3" is written by the parent to what it inherited;
+ * children do not have it, and cannot look into the parent.
  *
  * The child's handler of SIGTERM (a hang), SIGABRT and SIGSEGV writes the same
  * report as a failure. It calls functions that are not safe in a handler; the
  * child is lost anyway, and a second SIGTERM comes as SIGKILL.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -33,6 +41,8 @@ enum {
     POLL_NS = 2000000,
     GRACE_S = 3, /* for a hung child to write its report */
     PATH_SIZE = 512,
+    REPORT_MAX = 65536, /* octets of a report that are kept */
+    FORK_TRIES = 500,   /* 10 ms apart */
 };
 
 static const char *const form_names[FORMS] = {"tap", "junit", "gradescope",
@@ -48,6 +58,8 @@ struct options {
     bool trace;
     bool no_fork;
     bool list;
+    bool worst;      /* a test that has failed is not repeated */
+    unsigned budget; /* seconds, after which no more runs begin; 0: none */
     const char *out;
     const char *forms[FORMS]; /* files, by form_names */
 };
@@ -58,7 +70,9 @@ struct attempt {
     size_t test;
     uint64_t seed;
     double began;
-    bool told; /* it was told to end */
+    bool told;      /* it was told to end */
+    int channel;    /* on which the child says that it is done */
+    uint64_t nonce; /* what it says */
     char folder[PATH_SIZE];
 };
 
@@ -167,11 +181,22 @@ static void run_test(const struct runner *runner, const struct lab_test *test,
     lab_here = NULL;
 }
 
-static void child(const struct runner *runner, const struct attempt *attempt)
+/* Closes what only the parent writes to. */
+static void close_forms(const struct options *options)
+{
+    for (int i = 0; i < FORMS; i++) {
+        if (lab_form_descriptor(options->forms[i]) >= 0)
+            close(lab_form_descriptor(options->forms[i]));
+    }
+}
+
+static void child(const struct runner *runner, const struct attempt *attempt,
+                  int channel)
 {
     char path[PATH_SIZE + 16];
     FILE *report;
 
+    close_forms(&runner->options);
     snprintf(path, sizeof(path), "%s/report.txt", attempt->folder);
     report = freopen(path, "w", stdout);
     if (!report || dup2(fileno(report), STDERR_FILENO) < 0)
@@ -180,6 +205,8 @@ static void child(const struct runner *runner, const struct attempt *attempt)
     catch_signals();
     run_test(runner, &runner->suite->tests[attempt->test], attempt->seed,
              attempt->folder);
+    if (write(channel, &attempt->nonce, sizeof(attempt->nonce)) < 0)
+        _exit(EXIT_CRASHED);
     exit(EXIT_SUCCESS);
 }
 
@@ -201,21 +228,25 @@ static void make_folders(const char *path)
     mkdir(part, 0777);
 }
 
-static char *read_report(const struct attempt *attempt)
+/* Returns the report, of which what comes after a zero or REPORT_MAX octets is
+ * left out, and after it a sentence. */
+static char *read_report(const struct attempt *attempt, const char *sentence)
 {
     char path[PATH_SIZE + 16];
-    char *text = NULL;
-    size_t size = 0;
+    char *text = memory_new(REPORT_MAX + strlen(sentence) + 2);
+    size_t length;
     FILE *file;
 
     snprintf(path, sizeof(path), "%s/report.txt", attempt->folder);
     file = fopen(path, "r");
-    if (!file || getdelim(&text, &size, '\0', file) < 0) {
-        free(text);
-        text = memory_copy_text("the test ended without a word\n");
-    }
-    if (file)
+    if (file) {
+        text[fread(text, 1, REPORT_MAX, file)] = '\0';
         fclose(file);
+    }
+    length = strlen(text);
+    if (length > 0 && text[length - 1] != '\n')
+        text[length++] = '\n';
+    strcpy(text + length, sentence);
     return text;
 }
 
@@ -266,6 +297,12 @@ static void print_test(const struct runner *runner, size_t index)
     fflush(stdout);
 }
 
+/* Whether a test has failed and its other runs could not change that. */
+static bool is_decided(const struct runner *runner, size_t test)
+{
+    return runner->options.worst && runner->results[test].failures > 0;
+}
+
 /* Prints, in order, all tests whose runs have all ended. */
 static void print_finished(struct runner *runner)
 {
@@ -273,7 +310,8 @@ static void print_finished(struct runner *runner)
         size_t index = runner->printed;
 
         if (runner->selected[index]) {
-            if (runner->results[index].runs < runner->options.repeat)
+            if (runner->results[index].runs < runner->options.repeat &&
+                !is_decided(runner, index))
                 return;
             print_test(runner, index);
         }
@@ -310,11 +348,22 @@ static int print_total(const struct runner *runner, double seconds)
 /* ---- Running --------------------------------------------------------------
  */
 
-static enum lab_end end_of(int status)
+/* Whether the child of an attempt, which has ended, has said that it is done.
+ */
+static bool is_done(const struct attempt *attempt)
+{
+    uint64_t said = 0;
+
+    return read(attempt->channel, &said, sizeof(said)) ==
+               (ssize_t)sizeof(said) &&
+           said == attempt->nonce;
+}
+
+static enum lab_end end_of(const struct attempt *attempt, int status)
 {
     if (WIFEXITED(status)) {
         switch (WEXITSTATUS(status)) {
-        case EXIT_SUCCESS: return LAB_PASSED;
+        case EXIT_SUCCESS: return is_done(attempt) ? LAB_PASSED : LAB_CRASHED;
         case EXIT_HUNG: return LAB_HUNG;
         case EXIT_CRASHED: return LAB_CRASHED;
         default: return LAB_JUDGED;
@@ -323,10 +372,24 @@ static enum lab_end end_of(int status)
     return WTERMSIG(status) == SIGKILL ? LAB_HUNG : LAB_CRASHED;
 }
 
+/* What a report has to say besides what the child wrote. */
+static const char *last_words(int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
+        return "the process of the test left before the test was over\n";
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return "the process of the test was killed\n";
+    return WIFSIGNALED(status) ? "a signal ended the process of the test\n"
+                               : "";
+}
+
 static void note_end(struct runner *runner, struct attempt *attempt, int status)
 {
     struct lab_result *result = &runner->results[attempt->test];
-    enum lab_end end = end_of(status);
+    enum lab_end end = end_of(attempt, status);
+
+    kill(-attempt->pid, SIGKILL);
+    close(attempt->channel);
 
     result->runs++;
     result->seconds += now() - attempt->began;
@@ -336,29 +399,65 @@ static void note_end(struct runner *runner, struct attempt *attempt, int status)
     } else if (result->failures++ == 0) {
         result->end = end;
         result->seed = attempt->seed;
-        result->report = read_report(attempt);
+        result->report = read_report(attempt, last_words(status));
     }
     if (result->end == LAB_NOT_RUN)
         result->end = LAB_PASSED;
     attempt->pid = 0;
 }
 
+/* Returns a number that nobody can guess. */
+static uint64_t new_nonce(void)
+{
+    uint64_t nonce = 0;
+    FILE *file = fopen("/dev/urandom", "r");
+
+    if (!file || fread(&nonce, sizeof(nonce), 1, file) != 1) {
+        perror("/dev/urandom");
+        exit(EXIT_FAILURE);
+    }
+    fclose(file);
+    return nonce;
+}
+
+/* Forks, also when what an earlier test left behind has to end first. */
+static pid_t fork_patiently(void)
+{
+    pid_t pid = fork();
+
+    for (int i = 0; pid < 0 && errno == EAGAIN && i < FORK_TRIES; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        pid = fork();
+    }
+    return pid;
+}
+
 static void start(struct runner *runner, struct attempt *attempt, size_t test,
                   uint64_t seed)
 {
+    int channel[2];
+
     *attempt = (struct attempt){.test = test, .seed = seed};
     snprintf(attempt->folder, sizeof(attempt->folder), "%s/%zu-%" PRIu64,
              runner->options.out, test + 1, seed);
     make_folders(attempt->folder);
     attempt->began = now();
+    attempt->nonce = new_nonce();
     fflush(stdout);
-    attempt->pid = fork();
-    if (attempt->pid < 0) {
+    if (pipe(channel) != 0 || (attempt->pid = fork_patiently()) < 0) {
         perror("fork");
         exit(EXIT_FAILURE);
     }
-    if (attempt->pid == 0)
-        child(runner, attempt);
+    if (attempt->pid == 0) {
+        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(channel[0]);
+        child(runner, attempt, channel[1]);
+    }
+    setpgid(attempt->pid, attempt->pid); /* whoever comes first */
+    close(channel[1]);
+    fcntl(channel[0], F_SETFL, O_NONBLOCK);
+    attempt->channel = channel[0];
 }
 
 /* Ends a child that is over its limit: by a word, then by force. */
@@ -402,13 +501,23 @@ static struct attempt *wait_for_place(struct runner *runner, bool all)
     }
 }
 
+static bool is_over_budget(const struct runner *runner, double began)
+{
+    return runner->options.budget > 0 &&
+           now() - began > (double)runner->options.budget;
+}
+
 static void run_forked(struct runner *runner)
 {
+    double began = now();
+
     for (size_t i = 0; i < runner->suite->count; i++) {
         for (unsigned j = 0; runner->selected[i] && j < runner->options.repeat;
              j++) {
             struct attempt *place = wait_for_place(runner, false);
 
+            if (is_decided(runner, i) || is_over_budget(runner, began))
+                break;
             start(runner, place, i, runner->options.seed + j);
         }
     }
@@ -459,6 +568,8 @@ static bool parse(struct options *options, int argc, char **argv)
         {"trace", no_argument, NULL, 'T'},
         {"no-fork", no_argument, NULL, 'n'},
         {"list", no_argument, NULL, 'l'},
+        {"worst", no_argument, NULL, 'W'},
+        {"budget", required_argument, NULL, 'b'},
         {NULL, 0, NULL, 0},
     };
     int flag;
@@ -475,6 +586,8 @@ static bool parse(struct options *options, int argc, char **argv)
         case 'T': options->trace = true; break;
         case 'n': options->no_fork = true; break;
         case 'l': options->list = true; break;
+        case 'W': options->worst = true; break;
+        case 'b': options->budget = (unsigned)strtoul(optarg, NULL, 0); break;
         case '?': return false;
         default: options->forms[flag] = optarg; break;
         }
@@ -557,10 +670,14 @@ int lab_main(const struct lab_suite *suite, int argc, char **argv)
         fprintf(stderr,
                 "usage: lab%s [--test N|NAME] [--kind K] [--seed N] "
                 "[--repeat N] [--jobs N] [--slow N] [--out DIR] "
-                "[--trace] [--no-fork] [--list] "
+                "[--trace] [--no-fork] [--list] [--worst] [--budget SECONDS] "
                 "[--tap|--junit|--gradescope|--csv FILE]\n",
                 suite->id);
         return EXIT_FAILURE;
+    }
+    for (int i = 0; i < FORMS; i++) {
+        if (lab_form_descriptor(runner.options.forms[i]) >= 0)
+            prctl(PR_SET_DUMPABLE, 0);
     }
     for (size_t i = 0; i < suite->count; i++) {
         runner.selected[i] = is_selected(&runner, i);

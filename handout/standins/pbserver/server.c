@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "node/memory.h"
+#include "node/message.h"
 
 struct server_config server_config_default(void)
 {
