@@ -62,6 +62,7 @@ all_unfinished() { # SUITE
         END { print count + 0 }' "$work/$1.log")
     [ "$said" = "$tests" ] || {
         echo "$said of $tests failures say what is not implemented"
+        grep -A 12 -E '^ *[0-9]+ FAIL' "$work/$1.log" | tail -n 200 >&2
         return 1
     }
 }

@@ -45,7 +45,7 @@ all_labs() {
 root_of() {
     for candidate in "$1" "$1"/*/; do
         for lab in $(all_labs); do
-            for file in $(field "$lab" 5); do
+            for file in $(field "$lab" 4); do
                 if [ -e "$candidate/$file" ]; then
                     echo "$candidate"
                     return 0
@@ -130,8 +130,8 @@ sandboxed() { # OUTPUT SECONDS OPTION... -- COMMAND...: in the part's tree
 # grade_part LAB: leaves LAB.list, .results, .note, .build and .log in $place.
 grade_part() {
     lab=$1
-    suite=$(field "$lab" 4)
-    files=$(field "$lab" 5)
+    suite=$(field "$lab" 3)
+    files=$(field "$lab" 4)
     part=$area/$lab
     note=$place/$lab.note
     mkdir -p "$part"
@@ -205,7 +205,7 @@ grade_one() { # SUBMISSION SLOT
     labs=${LAB:-}
     if [ -z "$labs" ]; then
         for lab in $(all_labs); do
-            for file in $(field "$lab" 5); do
+            for file in $(field "$lab" 4); do
                 if [ -e "$source/$file" ] || [ -h "$source/$file" ]; then
                     labs="$labs $lab"
                     break
@@ -242,7 +242,7 @@ make_base() {
         programs >/dev/null || return 1
     find "$base/$built" -maxdepth 1 -type l -delete
     for lab in $(all_labs); do
-        "$tools/$(field "$lab" 4)" --list >"$base.lists/$lab"
+        "$tools/$(field "$lab" 3)" --list >"$base.lists/$lab"
     done
     # Symbols of libraries, then of all objects that are not the lab's.
     ldd "$tools/lab0" | awk '$3 ~ /^\// { print $3 }' |
@@ -252,7 +252,7 @@ make_base() {
         ! -path './tests/labs/*/*' ! -name planted.o ! -name libpbkv.o |
         sed 's|^\./||') >"$base.objects"
     for lab in $(all_labs); do
-        field "$lab" 5 | tr ' ' '\n' | sed 's/\.c$/.o/' >"$base.own"
+        field "$lab" 4 | tr ' ' '\n' | sed 's/\.c$/.o/' >"$base.own"
         grep -vxF -f "$base.own" "$base.objects" |
             (cd "$base/$built/obj" && xargs nm -g --defined-only 2>/dev/null) |
             awk 'NF == 3 && $3 != "main" { print $3 }' |
