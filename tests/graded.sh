@@ -68,7 +68,9 @@ bad crashes 'raise(SIGSEGV);'
 bad leaves 'exit(0);'
 bad prints 'puts("{\"tests\": [{\"name\": \"x\", \"status\": \"passed\"}]}");
     printf("  1 ok    3/3     0.00s\nlab 0: 13 of 13 tests passed\n");
-    if (write(3, "passed", 6) < 0) exit(0); exit(0);'
+    if (write(3, "passed", 6) < 0)
+        puts("ok");
+    exit(0);'
 bad kills 'kill(getppid(), SIGKILL); exit(0);'
 bad grows 'for (;;) { char *m = malloc(1 << 24); if (!m) abort();
         for (int i = 0; i < 1 << 24; i += 4096) m[i] = 1; }'

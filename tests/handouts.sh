@@ -6,7 +6,7 @@
 # warnings as errors. Then:
 #
 #   - the suite of the lab fails in each of its tests, and every failure says
-#     what is not implemented; no test crashes or comes to its limit;
+#     which function, or text, is missing; no test crashes or comes to its limit;
 #   - the suites of the labs before it pass, but for those that run on what is
 #     missing: every message is stamped by the clocks of lab 1A, and lab 1B asks
 #     the server of lab 2B;
@@ -58,7 +58,8 @@ all_unfinished() { # SUITE
              END { exit bad || NR < 2 }' "$work/$1.csv" || return 1
     tests=$(($(wc -l <"$work/$1.csv") - 1))
     said=$(awk '/^ *[0-9]+ FAIL/ { said = 0 }
-        /not implemented yet: / && !said { said = 1; count++ }
+        /not implemented yet: |predict|lab2c_schedule/ && !said {
+            said = 1; count++ }
         END { print count + 0 }' "$work/$1.log")
     [ "$said" = "$tests" ] || {
         echo "$said of $tests failures say what is not implemented"

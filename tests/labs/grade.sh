@@ -113,7 +113,7 @@ remarks() { # FILES
     for file in $1; do
         case $file in *.c) nm -u "$built/obj/${file%.c}.o" ;; esac
     done 2>/dev/null | awk '{ print $2 }' | sort -u |
-        grep -xE 'fork|vfork|clone|exec.*|system|popen|_?_?exit|kill|raise|'`
+        grep -xE 'fork|vfork|clone|exec.*|system|popen|_exit|_Exit|kill|raise|'`
             `'syscall|ptrace|process_vm_.*|socket|connect|open(at)?(64)?|fopen|'`
             `'unlink|rename|write|mmap|dlopen|dlsym|setsid|signal|sigaction' |
         tr '\n' ' '
