@@ -67,10 +67,12 @@ is_given() {
     handout/* | docs/* | .ci/*) return 1 ;;
     README.md | CHANGELOG.md | CONTRIBUTING.md) return 1 ;;
     tests/test_* | tests/live_* | tests/demo* | tests/bench/*) return 1 ;;
-    tests/mutants* | tests/scenarios/* | tests/grade*) return 1 ;;
+    tests/fuzz/* | tests/chaos/* | tests/race_* | tests/reports.sh) return 1 ;;
+    tests/mutants* | tests/scenarios/*) return 1 ;;
     tests/labs/lab2c.c | tests/labs/microscope*) [ "$lab" = 2c ] ;;
     tests/labs/mutants* | tests/labs/solutions/*) return 1 ;;
-    tests/labs/planted/*) return 1 ;;
+    tests/labs/planted/* | tests/graded.sh | tests/handouts.sh) return 1 ;;
+    tests/labs/grade.sh | tests/labs/sandbox* | tests/labs/report_*) return 1 ;;
     esac
 }
 

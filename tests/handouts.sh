@@ -46,8 +46,8 @@ run() {
     suite=$1
     shift
     (cd "$work/tree" && PBKV_TREE=$PWD PBKV_BUILD=$PWD/$built \
-        "$built/labs/$suite" --jobs 2 --out runs --csv "$work/$suite.csv" "$@") \
-        >"$work/$suite.log" 2>&1
+        "$built/labs/$suite" --jobs 2 --out runs --csv "$work/$suite.csv" \
+        "$@") >"$work/$suite.log" 2>&1
 }
 
 # All tests are judged failures that say what is missing, each within a second
