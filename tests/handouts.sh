@@ -43,11 +43,11 @@ build() { # SUITE: in the handout
 
 # run SUITE [OPTION...]: leaves SUITE.csv and SUITE.log.
 run() {
-    suite=$1
+    ran=$1
     shift
     (cd "$work/tree" && PBKV_TREE=$PWD PBKV_BUILD=$PWD/$built \
-        "$built/labs/$suite" --jobs 2 --out runs --csv "$work/$suite.csv" \
-        "$@") >"$work/$suite.log" 2>&1
+        "$built/labs/$ran" --jobs 2 --out runs --csv "$work/$ran.csv" \
+        "$@") >"$work/$ran.log" 2>&1
 }
 
 # All tests are judged failures that say what is missing, each within a second
@@ -90,8 +90,8 @@ try_lab() { # LAB SUITE FILES
     check "each test of lab $1 fails with a sentence" all_unfinished "$2"
     for before in $earlier; do
         case " $(running_on "$1") " in *" $before "*) continue ;; esac
-        check "lab $before builds in the handout of lab $1" build "$before"
-        check "lab $before passes in the handout of lab $1" run "$before"
+        check "$before builds in the handout of lab $1" build "$before"
+        check "$before passes in the handout of lab $1" run "$before"
     done
     for file in $3; do
         cp "$PBKV_TREE/$file" "$work/tree/$file"

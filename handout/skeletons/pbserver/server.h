@@ -51,6 +51,7 @@ struct server {
     struct oplog log;   /* what the backup lacks */
     struct reads reads; /* what waits for the backup (P4) */
     uint64_t committed; /* op number; all up to here are answered */
+    uint64_t forwarded; /* all up to here are sent to the backup */
     uint64_t round;     /* of the newest confirmation asked for */
     struct transfer_out out;
 };
