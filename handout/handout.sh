@@ -66,6 +66,7 @@ is_given() {
     .ci/configure | .ci/deps | .ci/lint) return 0 ;;
     handout/* | docs/* | .ci/*) return 1 ;;
     README.md | CHANGELOG.md | CONTRIBUTING.md) return 1 ;;
+    tests/effects.[ch]) return 1 ;;
     tests/test_* | tests/live_* | tests/demo* | tests/bench/*) return 1 ;;
     tests/fuzz/* | tests/chaos/* | tests/race_* | tests/reports.sh) return 1 ;;
     tests/mutants* | tests/scenarios/*) return 1 ;;
