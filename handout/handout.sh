@@ -62,7 +62,7 @@ list_files() {
 is_given() {
     case $1 in
     handout/labs.conf | tests/test_purity.sh) return 0 ;;
-    docs/protocol.md | docs/using.md | docs/man/*) return 0 ;;
+    docs/protocol.md | docs/using.md | docs/grading.md | docs/man/*) return 0 ;;
     .ci/configure | .ci/deps | .ci/lint) return 0 ;;
     handout/* | docs/* | .ci/*) return 1 ;;
     README.md | CHANGELOG.md | CONTRIBUTING.md) return 1 ;;
