@@ -33,8 +33,8 @@ copy_tree() {
         cp -a "$PBKV_TREE/$folder" "$1/"
     done
     cp -a "$PBKV_TREE/Makefile" "$1/"
-    cp -a "$PBKV_TREE/tests/suite.h" "$PBKV_TREE/tests/test_scenarios.c" \
-        "$1/tests/"
+    cp -a "$PBKV_TREE/tests/suite.h" "$PBKV_TREE"/tests/time_scale.[ch] \
+        "$PBKV_TREE/tests/test_scenarios.c" "$1/tests/"
     cp -a "$PBKV_TREE"/tests/scenarios/*.txt "$1/tests/scenarios/"
     for part in config.mk proto obj; do
         cp -a "$PBKV_BUILD/$part" "$1/$OUT/"
