@@ -280,6 +280,7 @@ TEST(an_index_finds_every_position_while_it_grows)
     struct kv_index index;
     uint64_t random = seed_of_test();
     size_t growing = 0;
+    size_t wrong = 0; /* one assertion each would take Check too long */
 
     kv_index_init(&index);
     ck_assert(!index_has(&index, 0, 0));
@@ -288,14 +289,15 @@ TEST(an_index_finds_every_position_while_it_grows)
 
         kv_index_add(&index, i / SHARED * 7919, i);
         growing += index.old.slots != NULL;
-        ck_assert(index_has(&index, i / SHARED * 7919, i));
-        ck_assert(index_has(&index, earlier / SHARED * 7919, earlier));
-        ck_assert(!index_has(&index, i / SHARED * 7919 + 1, i));
-        ck_assert_uint_le(4 * index.count, 3 * index.table.size);
+        wrong += !index_has(&index, i / SHARED * 7919, i);
+        wrong += !index_has(&index, earlier / SHARED * 7919, earlier);
+        wrong += index_has(&index, i / SHARED * 7919 + 1, i);
+        wrong += 4 * index.count > 3 * index.table.size;
     }
     ck_assert_uint_gt(growing, 100);
     for (uint32_t i = 0; i < POSITIONS; i++)
-        ck_assert(index_has(&index, i / SHARED * 7919, i));
+        wrong += !index_has(&index, i / SHARED * 7919, i);
+    ck_assert_uint_eq(wrong, 0);
     kv_index_release(&index);
 }
 
