@@ -26,7 +26,12 @@ run_one() {
     fi
     began=$(date +%s%N)
     status=0
-    timeout -k 5 "${LIMIT:-150}" "$@" >"$log" 2>&1 </dev/null || status=$?
+    # timeout makes a group of its own, which who ends this run does not know.
+    timeout -k 5 "${LIMIT:-150}" "$@" >"$log" 2>&1 </dev/null &
+    limited=$!
+    trap 'kill "$limited"; exit 130' INT TERM
+    wait "$limited" || status=$?
+    trap - INT TERM
     took=$((($(date +%s%N) - began) / 100000000))
     counts=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), '`
         `'Errors: \([0-9]*\)$/\1 \2 \3/p' "$log" | awk '

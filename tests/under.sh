@@ -19,7 +19,7 @@ tool=$1
 shift
 reports=$PBKV_BUILD/tests/$tool-reports
 PBKV_LOGS=$PBKV_BUILD/tests/$tool-log
-LIMIT=${LIMIT:-900}
+LIMIT=${LIMIT:-600}
 export PBKV_LOGS LIMIT
 
 # Sets the tool up to leave its reports in a folder, which is emptied.
