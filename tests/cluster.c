@@ -162,14 +162,20 @@ static void remove_directory(const char *directory)
         fprintf(stderr, "cluster: %s: %s\n", directory, strerror(errno));
 }
 
+static bool is_log(const char *file)
+{
+    size_t length = strlen(file);
+
+    return length >= 4 && strcmp(file + length - 4, ".log") == 0;
+}
+
 static void print_tail(int directory_fd, const char *file)
 {
     char tail[TAIL_SIZE];
-    size_t length = strlen(file);
     ssize_t got;
     int fd;
 
-    if (length < 4 || strcmp(file + length - 4, ".log") != 0)
+    if (!is_log(file))
         return;
     fd = openat(directory_fd, file, O_RDONLY);
     if (fd < 0)
@@ -181,6 +187,26 @@ static void print_tail(int directory_fd, const char *file)
     if (got > 0)
         fwrite(tail, 1, (size_t)got, stderr);
     close(fd);
+}
+
+/* What UBSan said of a program, in the words that tests/reports.sh reads. */
+static void print_report(int directory_fd, const char *file)
+{
+    size_t size = 0;
+    char *line = NULL;
+    FILE *log;
+    int fd;
+
+    if (!is_log(file))
+        return;
+    fd = openat(directory_fd, file, O_RDONLY | O_CLOEXEC);
+    log = fd < 0 ? NULL : fdopen(fd, "r");
+    while (log && getline(&line, &size, log) > 0)
+        if (strstr(line, "runtime error: "))
+            fprintf(stderr, "%s: %s", file, line);
+    free(line);
+    if (log)
+        fclose(log);
 }
 
 static void __attribute__((noreturn))
@@ -274,6 +300,7 @@ void cluster_free(struct cluster *cluster)
         link_free(cluster->links[i]);
     for (unsigned i = 0; i < cluster->process_count; i++)
         process_free(cluster->processes[i]);
+    visit_files(cluster->directory, print_report);
     remove_directory(cluster->directory);
     janitor_dismiss(cluster);
     pthread_mutex_destroy(&cluster->family);

@@ -9,7 +9,9 @@
 # end, reachable or not. The only suppressions are ours, which may name nothing
 # but libevent as the first frame, and one of valgrind's own: helgrind cannot do
 # without helgrind-glibc2X-005, for what the C library does inside its locks.
-# Sanitizers leave a file only when they have something to report.
+# Sanitizers leave a file only when they have something to report; but UBSan
+# with AddressSanitizer writes to the standard error of the program, which ends
+# at once. So its words must not be in the logs, in the folder PBKV_LOGS.
 set -eu
 export LC_ALL=C
 
@@ -81,13 +83,26 @@ read_sanitizer() {
     done
 }
 
+read_logs() {
+    grep -rlF 'runtime error: ' "${PBKV_LOGS:?}" >"$directory.ubsan" || true
+    while read -r file; do
+        fail "$file has a report of UBSan:"
+        grep -F -A 8 'runtime error: ' "$file" | sed -n '1,60s/^/    /p'
+    done <"$directory.ubsan"
+    rm -f "$directory.ubsan"
+}
+
 read=0
 case $tool in
 memcheck | helgrind | drd)
     read_valgrind
     read_suppressions
     ;;
-asan | tsan) read_sanitizer ;;
+asan)
+    read_sanitizer
+    read_logs
+    ;;
+tsan) read_sanitizer ;;
 *) fail "nobody knows how to read its reports" ;;
 esac
 exit "$status"

@@ -55,7 +55,7 @@ canary() {
     ${layout:-} $UNDER "$PBKV_BUILD/tests/canary" "$1" \
         >"$PBKV_LOGS/canary" 2>&1 || true
     if ! "$PBKV_TREE/tests/reports.sh" "$tool" "$reports" >/dev/null &&
-        grep -rq "$2" "$reports"; then
+        grep -rq "$2" "$reports" "$PBKV_LOGS/canary"; then
         passed=$((passed + 1))
     else
         echo "$tool does not see the canary that has: $1"
@@ -77,6 +77,7 @@ sound_canary() {
 passed=0
 failed=0
 tests= # not empty: run.sh has said what failed
+rm -rf "$PBKV_LOGS"
 mkdir -p "$PBKV_LOGS"
 sound_canary
 case $tool in
@@ -112,6 +113,7 @@ esac
 echo "$tool: $passed of $((passed + failed)) canaries are as they should be"
 if [ "$failed" = 0 ]; then
     use "$reports"
+    rm -f "$PBKV_LOGS/canary"
     "$PBKV_TREE/tests/run.sh" "$@" || tests=failed
     if "$PBKV_TREE/tests/reports.sh" "$tool" "$reports"; then
         passed=$((passed + 1))
