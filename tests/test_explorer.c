@@ -249,6 +249,25 @@ TEST(limits_are_reported_honestly)
     ck_assert_int_eq(run_toys(&config, 3, &states).end, EXPLORER_STATES);
 }
 
+/* A caught failure leaves a clone behind, which LeakSanitizer finds, and UBSan
+ * ends a process that writes to nowhere before it crashes. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
+#ifdef SANITIZED
+#define FAILING_CASES
+#else
+#define FAILING_CASES                                                          \
+    CASE(a_handler_that_aborts_is_a_counterexample),                           \
+        CASE(a_handler_that_crashes_is_a_counterexample),                      \
+        CASE(a_handler_that_exhausts_its_stack_is_a_counterexample),           \
+        CASE_LIMIT(a_handler_that_does_not_return_is_a_counterexample, 60),
+
 /* The shortest way to the failing event is found, and it stays three events
  * when it is made as short as can be. */
 static void check_failing(enum toy_fault fault, uint32_t threads,
@@ -289,6 +308,7 @@ TEST(a_handler_that_does_not_return_is_a_counterexample)
     check_failing(TOY_HANGS, 1, "a handler does not return");
     check_failing(TOY_HANGS, 2, "a handler does not return");
 }
+#endif
 
 TEST(a_role_that_remembers_outside_its_state_is_found_out)
 {
@@ -831,11 +851,7 @@ SUITE("explorer", CASE(independent_nodes_give_the_product_of_their_states),
       CASE(a_later_timer_is_early_only_if_it_is_shorter),
       CASE(a_crash_ends_a_life_and_the_next_one_begins_anew),
       CASE(limits_are_reported_honestly),
-      CASE(a_handler_that_aborts_is_a_counterexample),
-      CASE(a_handler_that_crashes_is_a_counterexample),
-      CASE(a_handler_that_exhausts_its_stack_is_a_counterexample),
-      CASE_LIMIT(a_handler_that_does_not_return_is_a_counterexample, 60),
-      CASE(a_role_that_remembers_outside_its_state_is_found_out),
+      FAILING_CASES CASE(a_role_that_remembers_outside_its_state_is_found_out),
       CASE(a_clone_that_shares_with_its_original_is_found_out),
       CASE(a_role_that_changes_later_is_found_out),
       CASE_LIMIT(one_use_of_the_memo_in_64_is_run_again, 60),
