@@ -101,7 +101,7 @@ static void on_log(void *context, const struct rpc_log_line *line)
 }
 
 /* The rpc has ended: takes everything down. The closer may free the handle as
- * soon as the lock is given back. */
+ * soon as it hears that the thread has left it. */
 static void on_end(void *context)
 {
     struct pbkv *handle = context;
@@ -116,10 +116,7 @@ static void on_end(void *context)
     DL_FOREACH_SAFE(handle->running, operation, next)
     end_running(operation, PBKV_CLOSED, NULL);
     rpc_free(rpc);
-    pthread_mutex_lock(&handle->lock);
-    handle->ended = true;
-    pthread_cond_broadcast(&handle->changed);
-    pthread_mutex_unlock(&handle->lock);
+    handle_leave(handle);
 }
 
 /* ---- From other threads -------------------------------------------------- */
@@ -147,13 +144,6 @@ enum pbkv_status handle_submit(struct operation *operation)
     return status;
 }
 
-static void leave_locked(struct pbkv *handle)
-{
-    assert(handle->inside > 0);
-    if (--handle->inside == 0 && handle->closing)
-        pthread_cond_broadcast(&handle->changed);
-}
-
 enum pbkv_status handle_enter(struct pbkv *handle)
 {
     enum pbkv_status status = PBKV_OK;
@@ -164,25 +154,22 @@ enum pbkv_status handle_enter(struct pbkv *handle)
     if (handle->closing)
         status = PBKV_CLOSED;
     else
-        handle->inside++;
+        handle->uses++;
     pthread_mutex_unlock(&handle->lock);
     return status;
 }
 
 void handle_leave(struct pbkv *handle)
 {
-    pthread_mutex_lock(&handle->lock);
-    leave_locked(handle);
-    pthread_mutex_unlock(&handle->lock);
-}
+    bool counted;
 
-/* Waits until the waiter's operation has ended. The caller holds the lock. */
-static void wait_locked(struct pbkv *handle, struct waiter *waiter)
-{
-    handle->inside++;
-    while (!waiter->done)
-        pthread_cond_wait(&waiter->ended, &handle->lock);
-    leave_locked(handle);
+    pthread_mutex_lock(&handle->lock);
+    assert(handle->uses > 0);
+    handle->uses--;
+    counted = handle->counted;
+    pthread_mutex_unlock(&handle->lock);
+    if (counted)
+        sem_post(&handle->left);
 }
 
 enum pbkv_status handle_wait(struct operation *operation, struct waiter *waiter)
@@ -198,8 +185,12 @@ enum pbkv_status handle_wait(struct operation *operation, struct waiter *waiter)
     pthread_mutex_lock(&handle->lock);
     status = submit_locked(operation);
     if (status == PBKV_OK)
-        wait_locked(handle, waiter);
+        handle->uses++;
+    while (status == PBKV_OK && !waiter->done)
+        pthread_cond_wait(&waiter->ended, &handle->lock);
     pthread_mutex_unlock(&handle->lock);
+    if (status == PBKV_OK)
+        handle_leave(handle);
     pthread_cond_destroy(&waiter->ended);
     return status;
 }
@@ -326,8 +317,8 @@ static void log_open_failed(const struct pbkv_options *options,
 
 static void handle_free(struct pbkv *handle)
 {
-    assert(!handle->rpc && !handle->running && handle->inside == 0);
-    pthread_cond_destroy(&handle->changed);
+    assert(!handle->rpc && !handle->running && handle->uses == 0);
+    sem_destroy(&handle->left);
     pthread_mutex_destroy(&handle->lock);
     free(handle->trace_path);
     free(handle->name);
@@ -352,7 +343,7 @@ static struct pbkv *handle_new(const struct pbkv_options *options,
     if (!handle)
         return NULL;
     pthread_mutex_init(&handle->lock, NULL);
-    pthread_cond_init(&handle->changed, NULL);
+    sem_init(&handle->left, 0, 0);
     handle->deadline_ms = value_or(options->deadline_ms, DEFAULT_DEADLINE_MS);
     handle->on_log = options->on_log;
     handle->log_context = options->log_context;
@@ -381,8 +372,10 @@ static int handle_start(struct pbkv *handle, struct opening *opening)
         return error;
     }
     opening->reason = "the loop has failed";
+    handle->uses = 1;
     error = -rpc_start(handle->rpc);
     if (error != 0) {
+        handle->uses = 0;
         rpc_free(handle->rpc);
         handle->rpc = NULL;
     }
@@ -456,6 +449,8 @@ enum pbkv_status pbkv_open(const struct pbkv_options *options,
 
 enum pbkv_status pbkv_close(struct pbkv *handle)
 {
+    uint32_t users;
+
     if (!handle)
         return PBKV_OK;
     if (loop_is_foreign(handle->loop))
@@ -464,11 +459,13 @@ enum pbkv_status pbkv_close(struct pbkv *handle)
         return PBKV_WOULD_DEADLOCK;
     pthread_mutex_lock(&handle->lock);
     handle->closing = true;
+    handle->counted = true;
+    users = handle->uses;
     if (handle->rpc)
         rpc_stop(handle->rpc);
-    while (!handle->ended || handle->inside > 0)
-        pthread_cond_wait(&handle->changed, &handle->lock);
     pthread_mutex_unlock(&handle->lock);
+    while (users > 0)
+        users -= sem_wait(&handle->left) == 0; /* a signal may interrupt it */
     give_loop_back(handle);
     handle_free(handle);
     return PBKV_OK;

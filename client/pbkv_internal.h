@@ -18,6 +18,7 @@
 #define CLIENT_PBKV_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/types.h>
 
 #include "client/client.h"
@@ -61,13 +62,17 @@ struct pbkv {
     /* Only the loop thread touches this: operations that the role has. */
     struct operation *running;
 
+    /* Who leaves the handle after it was closed says so here, as the last thing
+     * that it does with it. A lock could not tell: whoever gives one back is
+     * not quite done with it when the next one has it. */
+    sem_t left;
+
     /* lock guards the rest. */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct rpc *rpc; /* NULL once the loop thread takes it down */
     bool closing;    /* no operation is accepted any more */
-    bool ended;      /* the loop thread is done with the handle */
-    uint32_t inside; /* threads in a blocking function */
+    bool counted;    /* pbkv_close waits for so many as use it then */
+    uint32_t uses;   /* by the loop thread and by blocking functions */
 };
 
 /* Somebody who waits in a blocking function for one operation. copy, called in
