@@ -35,8 +35,8 @@
  * loops, and must return soon, because nothing moves while they run. The
  * blocking functions refuse to run there with a handle of the callback's own
  * loop (PBKV_WOULD_DEADLOCK). Two loops must not wait for each other in
- * callbacks: that is a deadlock that nobody sees. What the callbacks of one turn
- * of the loop start on one connection leaves together; so does what other
+ * callbacks: that is a deadlock that nobody sees. What the callbacks of one
+ * turn of the loop start on one connection leaves together; so does what other
  * threads start meanwhile.
  *
  * Handles may be opened and closed in any thread while other handles are in

@@ -6,7 +6,7 @@
 # warnings as errors. Then:
 #
 #   - the suite of the lab fails in each of its tests, and every failure says
-#     which function, or text, is missing; no test crashes or comes to its limit;
+#     which function, or text, is missing; no test crashes or runs too long;
 #   - the suites of the labs before it pass, but for those that run on what is
 #     missing: every message is stamped by the clocks of lab 1A, and lab 1B asks
 #     the server of lab 2B;

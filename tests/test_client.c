@@ -515,7 +515,7 @@ TEST(a_primary_that_answers_is_not_lost_any_more)
     table_free(table);
 }
 
-TEST(a_primary_that_is_lost_while_nobody_waits_is_asked_for_with_the_next_call)
+TEST(a_primary_lost_while_nobody_waits_is_asked_for_with_the_next_call)
 {
     struct table *table = table_with_view(config_default());
 
@@ -1749,8 +1749,7 @@ SUITE(
     CASE(a_cached_view_is_not_asked_for_again),
     CASE(a_lost_primary_makes_the_view_service_asked_until_there_is_another),
     CASE(a_primary_that_answers_is_not_lost_any_more),
-    CASE(
-        a_primary_that_is_lost_while_nobody_waits_is_asked_for_with_the_next_call),
+    CASE(a_primary_lost_while_nobody_waits_is_asked_for_with_the_next_call),
     CASE(only_the_loss_of_the_primary_is_of_concern),
     CASE(while_nothing_is_urgent_a_timer_covers_several_ticks),
     CASE(a_near_deadline_is_kept_to_the_tick),

@@ -834,7 +834,7 @@ TEST(all_readers_together_cost_bounded_memory)
     scene_free(&scene);
 }
 
-/* Answers of all sizes, so that no gap is left that a small one would fit in. */
+/* Answers of all sizes, so that no gap is left for a small one to fit in. */
 TEST(readers_that_do_not_read_leave_room_for_others)
 {
     enum { LIMIT = 1024 * 1024, PEERS = 8, SIZES = 5, FRAMES = 300 };
