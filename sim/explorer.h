@@ -118,7 +118,9 @@ struct explorer_search {
 
     /* Switches. */
     uint32_t nodes_off;                     /* these have no events */
-    uint8_t timers_off[EXPLORER_NODES_MAX]; /* slots, as bits */
+    uint8_t timers_off[EXPLORER_NODES_MAX]; /* slots, as bits; a timer that is
+                                               set without a delay is the end
+                                               of a turn, and never off */
     uint32_t links_off[EXPLORER_NODES_MAX]; /* from a node: to these */
     uint32_t crash_budget;                  /* of all nodes together */
     uint32_t loss_budget; /* of messages, where the network counts */

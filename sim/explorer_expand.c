@@ -97,13 +97,14 @@ static void add_event(struct builder *builder, uint32_t event)
 static void add_timers(struct builder *builder, const struct local *local)
 {
     const struct explorer_search *search = builder->worker->search;
+    uint32_t off = search->timers_off[local->host];
 
     for (uint32_t i = 0; i < local->timer_count; i++) {
-        uint32_t slot = local->timers[i].slot;
+        const struct armed_timer *timer = &local->timers[i];
 
-        if (!(search->timers_off[local->host] >> slot & 1) &&
+        if ((timer->max_ms == 0 || !(off >> timer->slot & 1)) &&
             timer_may_fire(local, i))
-            add_event(builder, event_make(EVENT_TIMER, slot));
+            add_event(builder, event_make(EVENT_TIMER, timer->slot));
     }
 }
 

@@ -17,7 +17,8 @@
 # tests/labs/mutants/exceptions with the reason.
 #
 # Environment: PBKV_BUILD and PBKV_TREE are absolute folders, MODE and CC as for
-# make; JOBS is how many are looked at at a time.
+# make; JOBS is how many are looked at at a time; VERBOSE tells each verdict as
+# soon as it is known.
 set -u
 
 # labs_of PATCH: the suites that should notice, by the folder it changes.
@@ -78,6 +79,7 @@ look_at() {
         [ -n "$verdict" ] || verdict=$(judge)
     fi
     echo "$1|$verdict" >"$RESULTS/$1"
+    [ -z "${VERBOSE:-}" ] || echo "$1|$verdict" >&2
     patch -s -R -p1 <"$patch" >/dev/null 2>&1 || {
         for part in clocks node viewservice pbserver client; do
             cp -a "$PBKV_TREE/$part" .
