@@ -417,6 +417,54 @@ static void view_stays_when_both_silent(struct lab *lab)
     bench_end(&bench);
 }
 
+/* Delivers a ping to a view service that stands alone, without its own check:
+ * what becomes of a mistake that the check would stop is seen, too. */
+static void ping_alone(struct node *node, const char *server, uint64_t view)
+{
+    Pbkv__Ping ping = PBKV__PING__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+    struct peer peer = peer_at(server, 1);
+    struct env env;
+
+    ping.view = view;
+    body.kind_case = PBKV__BODY__KIND_PING;
+    body.ping = &ping;
+    env_init(&env);
+    node->type->on_message(node, &env, &peer, &body);
+    env_release(&env);
+}
+
+static void cycle_alone(struct node *node)
+{
+    struct env env;
+
+    env_init(&env);
+    node->type->on_timer(node, &env, VIEW_SERVER_TIMER);
+    env_release(&env);
+}
+
+static void silent_backup_is_not_promoted(struct lab *lab)
+{
+    struct view_server_config config = {PING_MS, DEAD_PINGS};
+    struct node *node = view_server_new(&config, NULL);
+    struct inspection inspection = {0};
+
+    ping_alone(node, "s1", 0);
+    ping_alone(node, "s1", 1);
+    ping_alone(node, "s2", 0);
+    ping_alone(node, "s1", 2);
+    for (int i = 0; i < LONG_DEAD; i++) {
+        cycle_alone(node);
+        ping_alone(node, "s3", 0);
+    }
+    node->type->inspect(node, &inspection);
+    LAB_EXPECT(lab, inspection.view.number == 2,
+               "s1 and s2 of view 2 are both silent, only s3 pings, and the "
+               "view service comes to view %" PRIu64 ", of %s",
+               inspection.view.number, inspection.view.primary.address.text);
+    node_release(node);
+}
+
 /* s2 stops just before s1 is counted dead: its last ping is no sign that it is
  * there now. */
 static void silent_one_after_the_other(struct lab *lab)
@@ -854,6 +902,8 @@ static const struct lab_test tests[] = {
      "V7"},
     {"the_view_stays_when_both_servers_with_the_state_are_silent",
      view_stays_when_both_silent, 4, LAB_UNIT, 5, "V9"},
+    {"a_silent_backup_is_not_made_primary_by_somebody_elses_ping",
+     silent_backup_is_not_promoted, 3, LAB_UNIT, 5, "V9"},
     {"the_view_stays_when_one_after_the_other_falls_silent",
      silent_one_after_the_other, 3, LAB_UNIT, 5, "V9"},
     {"a_backup_that_returns_alone_goes_on", returning_backup_goes_on, 3,

@@ -684,17 +684,26 @@ void lab2b_deposed_by_refusal(struct lab *lab)
     store_free(store);
 }
 
+static bool has_confirmed(struct store *store, const void *argument)
+{
+    const size_t *mark = argument;
+
+    return store_find(store, *mark, LINE_SEND, FORWARD_ACK, S2, S1);
+}
+
 /* The confirmation of an earlier read arrives after a later read has. */
 void lab2b_earlier_confirmation(struct lab *lab)
 {
     struct store *store = lab2b_pair(lab, 3);
+    size_t mark;
 
     store_put(store, C1, "a", "1");
     store_put(store, C2, "b", "1");
     store_put(store, C3, "c", "1");
-    store_rule(store, RULE_HOLD, FORWARD_ACK, S2, S1, 2);
+    store_rule(store, RULE_HOLD, FORWARD_ACK, S2, S1, ALWAYS);
+    mark = store_mark(store);
     store_begin(store, C1, GET, "b", NULL, 2 * SOON_MS);
-    store_run(store, 10);
+    store_until(store, has_confirmed, &mark, SHORT_MS);
     cut_off_old_primary(store);
     store_settles(store, S2, NOBODY);
     store_put(store, C2, "a", "2");

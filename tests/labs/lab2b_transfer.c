@@ -22,17 +22,30 @@ enum { SHORT_MS = 600, KEYS = 60 };
 #define ANY       PBKV__BODY__KIND__NOT_SET
 
 /* A primary alone, with some clients. */
-static struct store *alone(struct lab *lab, unsigned clients)
+static struct store *alone_with(struct lab *lab, unsigned clients,
+                                size_t chunk_octets)
 {
     struct store_config config = store_config();
     struct store *store;
 
     config.servers = 1;
     config.clients = clients;
-    config.server.chunk_octets = 100; /* many chunks */
+    config.server.chunk_octets = chunk_octets;
     store = store_new(lab, &config);
     store_settles(store, S1, NOBODY);
     return store;
+}
+
+/* … whose state takes many chunks. */
+static struct store *alone(struct lab *lab, unsigned clients)
+{
+    return alone_with(lab, clients, 100);
+}
+
+static bool chunk_is_sent(struct store *store, const void *argument)
+{
+    (void)argument;
+    return store_find(store, 0, LINE_SEND, CHUNK, S1, S2);
 }
 
 static void fill(struct store *store, int keys)
@@ -417,6 +430,133 @@ void lab2b_transfer_under_load(struct lab *lab)
     store_begin(store, C1, GET, "key1", NULL, SOON_MS);
     store_end(store, C1);
     store_judge(store);
+    store_free(store);
+}
+
+/* The state fits into one chunk, of which every other copy is lost, and the
+ * client changes the value meanwhile: what is sent again must not be something
+ * between the old state and the new one. */
+void lab2b_transfer_sent_again(struct lab *lab)
+{
+    struct store *store = alone_with(lab, 1, 1000);
+    uint64_t began;
+
+    store_put(store, C1, "a", "0");
+    for (int i = 0; i < 24; i++) {
+        store_rule(store, RULE_DROP, CHUNK, S1, S2, 1);
+        store_rule(store, RULE_DOUBLE, CHUNK, S1, S2, 1);
+    }
+    store_start(store, S2);
+    began = store_now_ms(store);
+    while (store_acknowledged(store) < 2) {
+        if (!store_is_waiting(store, C1))
+            store_begin(store, C1, APPEND, "a", "x", 2 * SOON_MS);
+        store_run(store, 1);
+        LAB_EXPECT(lab, store_now_ms(store) - began < SOON_MS,
+                   "every other chunk is lost, the client appends to the one "
+                   "key all the time, and after %d ms the backup still has not "
+                   "got the state",
+                   SOON_MS);
+    }
+    store_end(store, C1);
+    lab2b_expect_same(store, lab, S1, S2);
+    store_crash(store, S1);
+    store_settles(store, S2, NOBODY);
+    store_begin(store, C1, GET, "a", NULL, SOON_MS);
+    store_end(store, C1);
+    store_judge(store);
+    store_free(store);
+}
+
+static bool is_refused(struct store *store, const void *argument)
+{
+    (void)argument;
+    return store_find(store, 0, LINE_SEND, PBKV__BODY__KIND_REFUSAL, S2, S1);
+}
+
+/* Sends the state for the first time, with a wrong digest, so that the backup
+ * does not install it. */
+static struct store *attempt(struct lab *lab, enum rule_action acks)
+{
+    struct store *store = alone(lab, 1);
+
+    fill(store, 4);
+    store_rule(store, acks, CHUNK_ACK, S2, S1, ALWAYS);
+    store_rule(store, RULE_SPOIL, CHUNK, S1, S2, ALWAYS);
+    store_start(store, S2);
+    store_until(store, is_refused, NULL, SHORT_MS);
+    store_pass(store);
+    return store;
+}
+
+static bool is_acknowledged(struct store *store, const void *argument)
+{
+    (void)argument;
+    return store_acknowledged(store) >= 2;
+}
+
+/* Whether the solution sends a state anew that was not installed. */
+static bool tries_again(struct lab *lab)
+{
+    struct store *store = attempt(lab, RULE_DROP);
+    bool again = store_until(store, is_acknowledged, NULL, SOON_MS);
+
+    store_free(store);
+    return again;
+}
+
+/* The acknowledgements of an attempt that failed come when the chunks of the
+ * next one are lost: these have not arrived, and are to be sent again. */
+void lab2b_earlier_transfer(struct lab *lab)
+{
+    struct store *store;
+
+    if (!tries_again(lab))
+        return; /* there is no next one that they could be taken for */
+    store = attempt(lab, RULE_HOLD);
+    store_rule(store, RULE_DROP, CHUNK, S1, S2, ALWAYS);
+    store_run(store, 5);
+    store_release(store);
+    store_run(store, 5);
+    store_pass(store);
+    store_settles(store, S1, S2);
+    lab2b_expect_same(store, lab, S1, S2);
+    store_crash(store, S1);
+    store_settles(store, S2, NOBODY);
+    expect_filled(store, 4);
+    store_free(store);
+}
+
+/* A backup with less room than the primary: what it is sent first does not fit,
+ * and then the values shrink. Whether clients are served meanwhile is up to the
+ * solution. */
+void lab2b_state_shrinks(struct lab *lab)
+{
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    struct store *store = alone_with(lab, 4, 8000);
+    char value[1001] = "";
+
+    memset(value, 'v', sizeof(value) - 1);
+    for (int i = 0; i < 4; i++)
+        store_put(store, C1 + i, keys[i], value);
+    store_rule(store, RULE_HOLD, CHUNK, S1, S2, ALWAYS);
+    store_limit(store, 2000, 4);
+    store_start(store, S2);
+    store_until(store, chunk_is_sent, NULL, SOON_MS);
+    for (int i = 0; i < 4; i++)
+        store_begin(store, C1 + i, PUT, keys[i], "", 3 * SOON_MS);
+    store_run(store, 20);
+    store_pass(store);
+    store_release(store);
+    store_settles(store, S1, S2);
+    for (int i = 0; i < 4; i++)
+        LAB_EXPECT(lab, store_end(store, C1 + i) == PBKV__STATUS__OK,
+                   "a put that began in the transfer has no answer after it");
+    lab2b_expect_same(store, lab, S1, S2);
+    store_crash(store, S1);
+    store_settles(store, S2, NOBODY);
+    for (int i = 0; i < 4; i++)
+        store_expect(store, C1 + i, keys[i], "");
     store_free(store);
 }
 

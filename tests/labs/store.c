@@ -700,6 +700,12 @@ void store_tell_view(struct store *store, int server, uint64_t number,
 /* ---- What happens ---------------------------------------------------------
  */
 
+void store_limit(struct store *store, uint64_t octets, uint32_t sessions)
+{
+    store->config.server.limits.octets = octets;
+    store->config.server.limits.sessions = sessions;
+}
+
 void store_crash(struct store *store, int actor)
 {
     store_note(store, actor, "%s crashes", store_name(store, actor));

@@ -95,6 +95,8 @@ void store_end_trace(struct store *store);
 /* ---- What happens -------------------------------------------------------- */
 
 void store_start(struct store *store, int actor);
+/* Servers that start from now on have room for this. */
+void store_limit(struct store *store, uint64_t octets, uint32_t sessions);
 void store_crash(struct store *store, int actor);
 void store_restart(struct store *store, int actor);
 void store_pause(struct store *store, int actor, uint32_t ms);
