@@ -705,6 +705,7 @@ void lab2b_earlier_confirmation(struct lab *lab)
     store_begin(store, C1, GET, "b", NULL, 2 * SOON_MS);
     store_until(store, has_confirmed, &mark, SHORT_MS);
     cut_off_old_primary(store);
+    store_cut(store, C2, S1); /* so that s1 does not hear of the put */
     store_settles(store, S2, NOBODY);
     store_put(store, C2, "a", "2");
     store_begin(store, C3, GET, "a", NULL, SOON_MS);

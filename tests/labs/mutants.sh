@@ -11,6 +11,7 @@
 #   crash    only failed assertions and signals
 #   limit    only time limits
 #   SURVIVED nobody noticed
+#   CUT      a suite did not end in time, and nothing is known
 #
 # A mistake that no test of its lab judges fails the run (exit status 1).
 # Mistakes that only an operator or another lab could see are listed in
@@ -73,8 +74,12 @@ look_at() {
                 verdict="BROKEN|0|$(grep -m 1 error build.log)"
                 break
             fi
-            PBKV_BUILD=$PWD/$OUT timeout 120 "$OUT/labs/$lab" \
+            PBKV_BUILD=$PWD/$OUT timeout "$LIMIT" "$OUT/labs/$lab" \
                 --out runs --csv "$lab.csv" >"$lab.log" 2>&1
+            if [ $? = 124 ]; then
+                verdict="CUT|0|$lab took more than $LIMIT s"
+                break
+            fi
         done
         [ -n "$verdict" ] || verdict=$(judge)
     fi
@@ -119,6 +124,7 @@ print_table() {
 }
 
 : "${PBKV_BUILD:?}" "${PBKV_TREE:?}"
+LIMIT=600 # seconds for one suite: many tests may go to their limits
 OUT=build/$(basename "$PBKV_BUILD")
 if [ $# = 0 ]; then
     # shellcheck disable=SC2046
