@@ -16,6 +16,7 @@
 #include "node/random.h"
 #include "sim/roles.h"
 #include "tests/labs/lab2a_live.h"
+#include "tests/labs/lab2a_search.h"
 #include "tests/labs/store.h"
 #include "viewservice/view_server.h"
 
@@ -936,6 +937,12 @@ static const struct lab_test tests[] = {
     {"every_ping_gets_one_answer", one_answer_each, 2, LAB_UNIT, 5, "V10"},
     {"a_random_walk_breaks_no_rule", random_walk, 5, LAB_SIMULATED, 20,
      "V2 V3 V7 V11"},
+    {"no_schedule_of_two_servers_loses_the_state", lab2a_search_two, 4,
+     LAB_SEARCHED, 30, "V2 V3 V8"},
+    {"no_schedule_of_three_servers_loses_the_state", lab2a_search_three, 4,
+     LAB_SEARCHED, 30, "V2 V3 V8"},
+    {"no_schedule_of_restarts_tells_two_views_of_one_number",
+     lab2a_search_restarts, 4, LAB_SEARCHED, 30, "V11"},
     {"a_live_view_service_forms_a_view_and_keeps_it_over_a_restart",
      lab2a_live_view_service, 4, LAB_LIVE, 20, "V11"},
 };

@@ -21,12 +21,11 @@
 #include "sim/roles.h"
 #include "sim/script.h"
 #include "tests/labs/lab2b.h"
+#include "tests/labs/search.h"
 #include "viewservice/view_server.h"
 
 enum {
     NODES_MAX = 6,
-    GOAL_STATES = 400000,
-    WALK_DEPTH = 90,
     ALL_TIMERS = 0xff,
     PUT_OFF = UINT32_MAX, /* all nodes, for a rule's eyes */
 };
@@ -202,28 +201,6 @@ static void search_init(struct search *search, struct lab *lab,
 /* ---- Searching ------------------------------------------------------------
  */
 
-static void narrate(void *context, FILE *out)
-{
-    struct search *search = context;
-
-    (void)search;
-    fprintf(out, "(a schedule; each line is one event)\n");
-}
-
-static void condemn(struct search *search, const struct explorer_search *how,
-                    struct explorer_result *result)
-{
-    const char *sentence = result->sentence;
-
-    explorer_minimise(search->explorer, how, &result->path);
-    printf("the shortest schedule that was found, of %zu events:\n",
-           result->path.count);
-    explorer_narrate(search->explorer, &result->path, stdout);
-    search->lab->reporter = narrate;
-    search->lab->context = search;
-    lab_fail(search->lab, "after the schedule above, %s", sentence);
-}
-
 static struct explorer_search how_to(struct search *search)
 {
     memset(search->goals, 0, sizeof(search->goals));
@@ -236,24 +213,6 @@ static struct explorer_search how_to(struct search *search)
     };
 }
 
-/* Goes to the nearest state of a goal and begins there. */
-static void go_to(struct search *search, struct explorer_search *how,
-                  bool forget)
-{
-    struct explorer_result result;
-
-    how->states = GOAL_STATES;
-    result = explorer_run(search->explorer, how);
-    if (result.end == EXPLORER_VIOLATION)
-        condemn(search, how, &result);
-    LAB_EXPECT(search->lab,
-               result.end == EXPLORER_GOAL &&
-                   explorer_start_at(search->explorer, &result.path, forget),
-               "no schedule among %" PRIu64 " states leads to where %s",
-               result.states, how->goals[0].name);
-    explorer_result_release(&result);
-}
-
 static void go_to_settled(struct search *search, uint64_t number)
 {
     struct explorer_search how = how_to(search);
@@ -264,29 +223,7 @@ static void go_to_settled(struct search *search, uint64_t number)
                                               goal_settled, 1, number, NULL};
     search->prunes[0] =
         (struct explorer_rule){"views", prune_views, 1, number, NULL};
-    go_to(search, &how, true);
-}
-
-/* Looks at states breadth first, then at random walks from the test's seed. */
-static void look(struct search *search, struct explorer_search *how,
-                 uint64_t states, uint64_t walks)
-{
-    struct explorer_result result;
-
-    how->states = states / search->lab->slow + 200;
-    result = explorer_run(search->explorer, how);
-    if (result.end == EXPLORER_VIOLATION)
-        condemn(search, how, &result);
-    explorer_result_release(&result);
-    how->states = 0;
-    how->walks = walks / search->lab->slow + 2;
-    how->depth = WALK_DEPTH;
-    how->seed = search->lab->seed;
-    memset(how->timers_off, 0, sizeof(how->timers_off));
-    result = explorer_run(search->explorer, how);
-    if (result.end == EXPLORER_VIOLATION)
-        condemn(search, how, &result);
-    explorer_result_release(&result);
+    search_go_to(search->lab, search->explorer, &how, true);
 }
 
 static void timers_off(const struct search *search, struct explorer_search *how)
@@ -316,7 +253,7 @@ void lab2b_search_one_client(struct lab *lab)
     timers_off(&search, &how);
     search.prunes[0] = (struct explorer_rule){"operations", prune_operations,
                                               search.servers, 5, NULL};
-    look(&search, &how, 15000, 400);
+    search_look(search.lab, search.explorer, &how, 15000, 400);
     explorer_free(search.explorer);
 }
 
@@ -338,7 +275,7 @@ void lab2b_search_two_clients(struct lab *lab)
     timers_off(&search, &how);
     search.prunes[0] = (struct explorer_rule){"operations", prune_operations,
                                               search.servers, 6, NULL};
-    look(&search, &how, 15000, 400);
+    search_look(search.lab, search.explorer, &how, 15000, 400);
     explorer_free(search.explorer);
 }
 
@@ -355,12 +292,12 @@ static void go_to_failover(struct search *search)
     }
     search->goals[0] = (struct explorer_rule){"the clients have an answer",
                                               goal_answered, PUT_OFF, 0, NULL};
-    go_to(search, &how, true);
+    search_go_to(search->lab, search->explorer, &how, true);
     how = how_to(search);
     how.nodes_off = search->clients | 2; /* s1 sleeps */
     search->goals[0] =
         (struct explorer_rule){"the backup takes over", goal_view, 1, 3, NULL};
-    go_to(search, &how, false);
+    search_go_to(search->lab, search->explorer, &how, false);
 }
 
 void lab2b_search_failover(struct lab *lab)
@@ -384,7 +321,7 @@ void lab2b_search_failover(struct lab *lab)
     search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3, NULL};
     search.prunes[1] = (struct explorer_rule){"operations", prune_operations,
                                               search.servers, 5, NULL};
-    look(&search, &how, 15000, 600);
+    search_look(search.lab, search.explorer, &how, 15000, 600);
     explorer_free(search.explorer);
 }
 
@@ -405,16 +342,16 @@ void lab2b_search_transfer(struct lab *lab)
     how.nodes_off = 4; /* s2 sleeps */
     search.goals[0] = (struct explorer_rule){"the client has an answer",
                                              goal_answered, PUT_OFF, 0, NULL};
-    go_to(&search, &how, true);
+    search_go_to(search.lab, search.explorer, &how, true);
     how = how_to(&search);
     how.nodes_off = search.clients;
     search.goals[0] =
         (struct explorer_rule){"s2 becomes backup", goal_view, 1, 2, NULL};
-    go_to(&search, &how, false);
+    search_go_to(search.lab, search.explorer, &how, false);
     how = how_to(&search);
     search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3, NULL};
     search.prunes[1] = (struct explorer_rule){"operations", prune_operations,
                                               search.servers, 5, NULL};
-    look(&search, &how, 15000, 600);
+    search_look(search.lab, search.explorer, &how, 15000, 600);
     explorer_free(search.explorer);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * search: what the searched tests share. A test makes an explorer of the
+ * student's role and of its neighbours, says what is searched for, and has
+ * these go to a situation and look around there. A violation fails the test
+ * with the shortest schedule that was found.
+ */
+#ifndef TESTS_LABS_SEARCH_H
+#define TESTS_LABS_SEARCH_H
+
+#include "sim/explorer.h"
+#include "tests/labs/lab.h"
+
+/* Goes to the nearest state of the first goal and begins there; forget: what is
+ * on the way is lost. Fails the test if there is no such state among many. */
+void search_go_to(struct lab *lab, struct explorer *explorer,
+                  struct explorer_search *how, bool forget);
+
+/* Looks at states breadth first, then, with all timers, at random walks from
+ * the test's seed. A slow build looks at less. */
+void search_look(struct lab *lab, struct explorer *explorer,
+                 struct explorer_search *how, uint64_t states, uint64_t walks);
+
+#endif
