@@ -209,12 +209,16 @@ static void print_report(int directory_fd, const char *file)
         fclose(log);
 }
 
+/* The janitor needs no more of the cluster than its directory. */
 static void __attribute__((noreturn))
-janitor_run(const char *directory, int pipe_fd)
+janitor_run(struct cluster *cluster, int pipe_fd)
 {
+    char directory[sizeof(cluster->directory)];
     char octet = 0;
     ssize_t got;
 
+    memcpy(directory, cluster->directory, sizeof(directory));
+    free(cluster);
     setsid();
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
@@ -242,7 +246,7 @@ static void janitor_start(struct cluster *cluster)
         give_up("fork: %s", strerror(errno));
     if (cluster->janitor == 0) {
         close(ends[1]);
-        janitor_run(cluster->directory, ends[0]);
+        janitor_run(cluster, ends[0]);
     }
     close(ends[0]);
     cluster->janitor_pipe = ends[1];

@@ -41,7 +41,8 @@ helgrind | drd | memcheck)
     slow=60
     under="valgrind -q --tool=$tool --error-exitcode=1 --trace-children=yes"
     under="$under --trace-children-skip=*/sh,/bin/*,/usr/bin/*"
-    under="$under --suppressions=$PBKV_TREE/tests/valgrind.supp"
+    [ "$tool" = memcheck ] ||
+        under="$under --suppressions=$PBKV_TREE/tests/valgrind.supp"
     [ "$tool" != memcheck ] ||
         under="$under --leak-check=full --errors-for-leak-kinds=definite"
     # Live tests are patient (tests/time_scale.h).
