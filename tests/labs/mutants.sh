@@ -65,7 +65,7 @@ look_at() {
     patch=$(find "$PBKV_TREE/tests/mutants" "$PBKV_TREE/tests/labs/mutants" \
         -name "$1.patch" | head -n 1)
     rm -f ./*.csv
-    if ! patch -s -p1 <"$patch" >patch.log 2>&1; then
+    if ! patch -s -F0 -p1 <"$patch" >patch.log 2>&1; then
         verdict="BROKEN|0|the patch does not apply"
     else
         verdict=
@@ -85,12 +85,9 @@ look_at() {
     fi
     echo "$1|$verdict" >"$RESULTS/$1"
     [ -z "${VERBOSE:-}" ] || echo "$1|$verdict" >&2
-    patch -s -R -p1 <"$patch" >/dev/null 2>&1 || {
-        for part in clocks node viewservice pbserver client; do
-            cp -a "$PBKV_TREE/$part" .
-            touch "$part"/*.c
-        done
-    }
+    for file in $(sed -n 's|^+++ b/||p' "$patch"); do
+        cp "$PBKV_TREE/$file" "$file"
+    done
 }
 
 work() {
