@@ -46,7 +46,7 @@ struct reactor {
 
 /* Makes a reactor for the caller to free. Returns 0, -ENOMEM or what eventfd
  * gave. */
-int reactor_new(struct reactor **reactor);
+int reactor_new(struct reactor **result);
 
 /* Runs what is started here, in this thread, until reactor_stop. Returns 0, or
  * -EIO when the system refuses to wait; then every rpc here has ended. */
