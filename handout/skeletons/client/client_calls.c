@@ -47,9 +47,11 @@ void client_call_send(struct client *client, struct env *env, struct call *call)
     unfinished("client/client_calls.c: client_call_send (C1, C2)");
 }
 
-void client_call_pause(struct client *client, struct call *call)
+void client_call_pause(struct client *client, struct env *env,
+                       struct call *call)
 {
     (void)client;
+    (void)env;
     (void)call;
     unfinished("client/client_calls.c: client_call_pause");
 }
@@ -81,10 +83,12 @@ void client_call_end_status(struct client *client, struct env *env,
     unfinished("client/client_calls.c: client_call_end_status (C2)");
 }
 
-void client_call_tick(struct client *client, struct env *env, struct call *call)
+void client_call_tick(struct client *client, struct env *env, struct call *call,
+                      uint32_t ticks)
 {
     (void)client;
     (void)env;
     (void)call;
+    (void)ticks;
     unfinished("client/client_calls.c: client_call_tick (C1, C2)");
 }
