@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * connection: see connection.h. Two events per socket: `readable` is persistent
- * and always wanted; `writable` is wanted only while connecting and while the
- * system takes no more output. Octets queued here are counted in
+ * and wanted unless reading pauses; `writable` is wanted only while connecting
+ * and while the system takes no more output. Octets queued here are counted in
  * rpc->output_octets, memory of unfinished frames in rpc->input_octets.
  */
 #include "rpc/connection.h"
@@ -27,6 +27,7 @@ enum {
      * a moment, in one write. */
     FLUSH_DIALLED = 4 * 1024,
     FLUSH_ACCEPTED = 128 * 1024,
+    PAUSE_OUTPUT = 256 * 1024, /* queued octets of one who is not read from */
     VECTORS = 64,              /* segments in one sendmsg */
     PARTIAL_KEPT = 4 * 1024,   /* octets of memory an idle connection keeps */
     RESERVE_SHARE = 4,         /* one octet in so many is for dialled ones */
@@ -155,6 +156,37 @@ static int push(struct connection *connection)
     return 0;
 }
 
+/* Queued octets at which an accepted connection is not read from. */
+static size_t pause_threshold(const struct connection *connection)
+{
+    size_t half = connection->rpc->config.limits.connection_output / 2;
+
+    return half < PAUSE_OUTPUT ? half : PAUSE_OUTPUT;
+}
+
+/* Who does not take answers is asked for no more questions. Only accepted
+ * connections pause: two loops that did not read from each other before the
+ * other one does would wait for ever. */
+static void pause_if_unread(struct connection *connection)
+{
+    if (connection->dialled || connection->paused || !connection->blocked ||
+        connection->output.octets <= pause_threshold(connection))
+        return;
+    connection->paused = true;
+    event_del(connection->readable);
+    rpc_event(connection->rpc, LOG_LEVEL_DEBUG, "receive.paused",
+              "answers are not taken");
+}
+
+static void resume_if_read(struct connection *connection)
+{
+    if (!connection->paused ||
+        connection->output.octets > pause_threshold(connection) / 2)
+        return;
+    connection->paused = false;
+    watch_for_input(connection);
+}
+
 /* Sends what can be sent now. Returns 0 or the negative errno of a broken
  * connection. */
 static int flush(struct connection *connection)
@@ -165,6 +197,8 @@ static int flush(struct connection *connection)
         error = push(connection);
     if (error == 0 && connection->blocked)
         event_add(connection->writable, NULL);
+    if (error == 0)
+        pause_if_unread(connection);
     return error;
 }
 
@@ -226,6 +260,7 @@ bool connection_send(struct connection *connection,
     if (connection->output.octets >= flush_threshold(connection) &&
         !connection->broken)
         connection->broken = flush(connection) < 0;
+    pause_if_unread(connection);
     return true;
 }
 
@@ -253,6 +288,8 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
     connection->blocked = false;
     if (flush(connection) < 0)
         connection_close(connection);
+    else
+        resume_if_read(connection);
 }
 
 /* ---- Input ------------------------------------------------------------ */

@@ -14,7 +14,9 @@
  *
  * Output. Frames are queued and leave together at the end of the turn by an
  * optimistic sendmsg; only when the system takes no more does the connection
- * wait until it is writable.
+ * wait until it is writable. While much waits on an accepted connection,
+ * nothing is read from it ("receive.paused"): who does not take answers cannot
+ * ask on, and who is only slow loses none.
  *
  * Life. A dialled connection begins as CONNECTING; an accepted one is OPEN. A
  * connection that is closed becomes DEAD at once, and is freed at the end of
@@ -42,6 +44,7 @@ struct connection {
     bool heard;     /* something has arrived on it */
     bool dirty;     /* in rpc->dirty */
     bool blocked;   /* the system takes no more output now */
+    bool paused;    /* not read from until some of the output is taken */
     bool broken;    /* sending failed: the end of the turn closes it */
     bool overflows; /* a frame was lost; until all output is sent */
 

@@ -108,9 +108,9 @@ void siege_expect(struct siege *siege, unsigned process, const char *event,
 /* Dials a process; the socket blocks. */
 int siege_dial(struct siege *siege, unsigned process);
 
-/* Returns whether this build has sanitizers, whose memory is not the store's.
- */
-bool siege_build_is_slow(void);
+/* Returns whether memory and its limits are the store's own, not those of a
+ * sanitizer. */
+bool siege_memory_counts(void);
 
 /* Lets the witnesses work for so many milliseconds. */
 void siege_wait(uint32_t ms);

@@ -34,6 +34,16 @@
 
 #include "tests/time_scale.h"
 
+/* Defined in builds whose allocator is a sanitizer's: it keeps what is freed,
+ * and ends the process when there is no memory. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SUITE_SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SUITE_SANITIZED
+#endif
+
 enum {
     SUITE_LIMIT_S = 10, /* time limit of a test */
     /* Octets of a failed assertion's message. Check moves a buffer of this size

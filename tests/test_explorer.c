@@ -251,15 +251,7 @@ TEST(limits_are_reported_honestly)
 
 /* A caught failure leaves a clone behind, which LeakSanitizer finds, and UBSan
  * ends a process that writes to nowhere before it crashes. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-
-#ifdef SANITIZED
+#ifdef SUITE_SANITIZED
 #define FAILING_CASES
 #else
 #define FAILING_CASES                                                          \

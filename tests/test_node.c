@@ -89,15 +89,7 @@ TEST(memory_is_zeroed_and_never_null)
 
 /* docs/decisions.md: a process without memory ends. Sanitizers end it in a way
  * of their own. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-
-#ifdef SANITIZED
+#ifdef SUITE_SANITIZED
 #define MEMORY_CASE
 #else
 #define MEMORY_CASE CASE_SIGNAL(exhausted_memory_ends_the_process, SIGABRT),

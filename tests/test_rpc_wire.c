@@ -750,11 +750,42 @@ static void count_overflows(void *context, const struct rpc_log_line *line)
     overflows->log(overflows->runner, line);
 }
 
+/* Makes the server know who is at the other end of a socket, so that it can
+ * send of its own accord. */
+static struct peer introduce(int fd, const char *name)
+{
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+
+    frame.from = name;
+    arena_init(&arena);
+    ck_assert(raw_send_frame(fd, &frame));
+    ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
+    arena_release(&arena);
+    return peer_at(name, 0);
+}
+
+static void await_no_output(struct scene *scene)
+{
+    while (runner_count(&scene->server, "rpc.output_held") > 0)
+        ;
+}
+
+static void take_frames(int fd, uint64_t count)
+{
+    struct arena arena;
+
+    for (; count > 0; count--) {
+        arena_init(&arena);
+        ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
+        arena_release(&arena);
+    }
+}
+
 TEST(an_overflow_is_a_warning_only_when_it_begins)
 {
     struct scene scene;
-    struct raw_frame frame = raw_frame_good();
-    struct arena arena;
+    struct peer slow;
     struct overflows overflows = {.runner = &scene.server};
 
     scene_prepare(&scene);
@@ -763,24 +794,18 @@ TEST(an_overflow_is_a_warning_only_when_it_begins)
     scene.server.config.context = &overflows;
     scene.server.config.limits.connection_output = 1024 * 1024;
     scene_begin(&scene);
-    arena_init(&arena);
-    frame.payload = 100000;
+    slow = introduce(scene.fd, "client:slow");
     for (unsigned round = 1; round <= 2; round++) {
         uint64_t frames = runner_count(&scene.server, "rpc.frames_out");
 
-        for (int i = 0; i < 100; i++)
-            ck_assert(raw_send_frame(scene.fd, &frame));
-        runner_await(&scene.server, "probe.echo", round * UINT64_C(100));
+        runner_echo(&scene.server, &slow, 100, 100000);
         frames = runner_count(&scene.server, "rpc.frames_out") - frames;
         ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"),
                           round * 50);
         ck_assert_uint_eq(overflows.warnings, round);
-        for (; frames > 0; frames--)
-            ck_assert_ptr_nonnull(raw_receive_frame(scene.fd, &arena));
-        while (runner_count(&scene.server, "rpc.output_held") > 0)
-            ;
+        take_frames(scene.fd, frames);
+        await_no_output(&scene);
     }
-    arena_release(&arena);
     scene_free(&scene);
 }
 
@@ -788,15 +813,14 @@ TEST(a_reader_that_does_not_read_costs_bounded_memory)
 {
     enum { LIMIT = 1024 * 1024 };
     struct scene scene;
-    struct raw_frame frame = raw_frame_good();
+    struct peer slow;
 
     scene_prepare(&scene);
     scene.server.config.limits.connection_output = LIMIT;
     scene_begin(&scene);
-    frame.from = "client:slow";
-    frame.payload = 100000;
+    slow = introduce(scene.fd, "client:slow");
     for (int i = 0; i < 100; i++) {
-        ck_assert(raw_send_frame(scene.fd, &frame));
+        runner_echo(&scene.server, &slow, 1, 100000);
         ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"),
                           LIMIT);
     }
@@ -804,61 +828,123 @@ TEST(a_reader_that_does_not_read_costs_bounded_memory)
     scene_free(&scene);
 }
 
-TEST(all_readers_together_cost_bounded_memory)
+/* Sends echoes of 100,000 octets as long as the other side takes them. Returns
+ * how many it took whole. */
+static uint64_t push_until_blocked(struct scene *scene)
 {
-    enum { LIMIT = 1024 * 1024, PEERS = 8 };
-    static const char *const names[PEERS] = {"client:1", "client:2", "client:3",
-                                             "client:4", "client:5", "client:6",
-                                             "client:7", "client:8"};
-    struct scene scene;
     struct raw_frame frame = raw_frame_good();
-    int fds[PEERS];
+    struct timeval patience = {0, 200000};
+    size_t size, sent = 0;
+    uint64_t frames = 0;
+    uint8_t *octets;
+    ssize_t count;
 
-    scene_prepare(&scene);
-    scene.server.config.limits.total_output = LIMIT;
-    scene_begin(&scene);
     frame.payload = 100000;
-    for (int i = 0; i < PEERS; i++) {
-        fds[i] = raw_dial(&scene.server.self.address);
-        frame.from = names[i];
-        for (int k = 0; k < 10; k++)
-            ck_assert(raw_send_frame(fds[i], &frame));
+    octets = raw_frame_pack(&frame, &size);
+    setsockopt(scene->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    for (; frames < 1000; frames += sent == 0) {
+        count = send(scene->fd, octets + sent, size - sent, MSG_NOSIGNAL);
+        if (count < 0)
+            break;
+        sent = (sent + (size_t)count) % size;
     }
-    runner_await(&scene.server, "probe.echo", UINT64_C(10) * PEERS);
-    ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"), 0);
-    ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), LIMIT);
-    for (int i = 0; i < PEERS; i++)
-        close(fds[i]);
-    while (runner_count(&scene.server, "rpc.output_held") > 0)
+    free(octets);
+    return frames;
+}
+
+TEST(who_does_not_take_answers_is_not_read_from_and_loses_none)
+{
+    enum { HELD = 2 * 1024 * 1024 };
+    struct scene scene;
+    uint64_t frames;
+
+    scene_make(&scene);
+    frames = push_until_blocked(&scene);
+    ck_assert_uint_lt(frames, 1000);
+    runner_await(&scene.server, "receive.paused", 1);
+    ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), HELD);
+    expect_service(scene.honest);
+    take_frames(scene.fd, frames);
+    await_no_output(&scene);
+    ck_assert_uint_eq(runner_recorded(&scene.server, "send.overflow"), 0);
+    scene_free(&scene);
+}
+
+TEST(who_goes_away_while_not_read_from_is_noticed)
+{
+    struct scene scene;
+
+    scene_make(&scene);
+    push_until_blocked(&scene);
+    runner_await(&scene.server, "receive.paused", 1);
+    shutdown(scene.fd, SHUT_RDWR);
+    await_no_output(&scene);
+    while (runner_count(&scene.server, "rpc.connections") > 1)
         ;
     scene_free(&scene);
 }
 
-/* Answers of all sizes, so that no gap is left for a small one to fit in. */
-TEST(readers_that_do_not_read_leave_room_for_others)
+enum { READERS = 8 };
+
+/* Connects the readers and pushes `count` echoes of `size` octets to each. */
+static void push_to_all(struct scene *scene, const struct peer *readers,
+                        unsigned count, size_t size)
 {
-    enum { LIMIT = 1024 * 1024, PEERS = 8, SIZES = 5, FRAMES = 300 };
-    static const size_t sizes[SIZES] = {50000, 5000, 500, 50, 0};
+    for (int i = 0; i < READERS; i++)
+        runner_echo(&scene->server, &readers[i], count, size);
+}
+
+static void introduce_all(struct scene *scene, int *fds, struct peer *readers)
+{
+    static const char *const names[READERS] = {
+        "client:1", "client:2", "client:3", "client:4",
+        "client:5", "client:6", "client:7", "client:8"};
+
+    for (int i = 0; i < READERS; i++) {
+        fds[i] = raw_dial(&scene->server.self.address);
+        readers[i] = introduce(fds[i], names[i]);
+    }
+}
+
+TEST(all_readers_together_cost_bounded_memory)
+{
+    enum { LIMIT = 1024 * 1024 };
     struct scene scene;
-    struct raw_frame frame = raw_frame_good();
-    int fds[PEERS];
+    struct peer readers[READERS];
+    int fds[READERS];
 
     scene_prepare(&scene);
     scene.server.config.limits.total_output = LIMIT;
     scene_begin(&scene);
-    for (int i = 0; i < PEERS; i++)
-        fds[i] = raw_dial(&scene.server.self.address);
-    for (int size = 0; size < SIZES; size++) {
-        frame.payload = sizes[size];
-        for (int i = 0; i < PEERS * FRAMES; i++)
-            ck_assert(raw_send_frame(fds[i % PEERS], &frame));
-    }
-    runner_await(&scene.server, "probe.echo",
-                 UINT64_C(1) * SIZES * PEERS * FRAMES);
-    ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"), 0);
+    introduce_all(&scene, fds, readers);
+    push_to_all(&scene, readers, 10, 100000);
     ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), LIMIT);
+    ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"), 0);
+    for (int i = 0; i < READERS; i++)
+        close(fds[i]);
+    await_no_output(&scene);
+    scene_free(&scene);
+}
+
+/* Messages of all sizes, so that no gap is left for a small one to fit in. */
+TEST(readers_that_do_not_read_leave_room_for_others)
+{
+    enum { LIMIT = 1024 * 1024, SIZES = 5, FRAMES = 300 };
+    static const size_t sizes[SIZES] = {50000, 5000, 500, 50, 0};
+    struct scene scene;
+    struct peer readers[READERS];
+    int fds[READERS];
+
+    scene_prepare(&scene);
+    scene.server.config.limits.total_output = LIMIT;
+    scene_begin(&scene);
+    introduce_all(&scene, fds, readers);
+    for (int size = 0; size < SIZES; size++)
+        push_to_all(&scene, readers, FRAMES, sizes[size]);
+    ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), LIMIT);
+    ck_assert_uint_gt(runner_recorded(&scene.server, "send.overflow"), 0);
     expect_service(scene.honest);
-    for (int i = 0; i < PEERS; i++)
+    for (int i = 0; i < READERS; i++)
         close(fds[i]);
     scene_free(&scene);
 }
@@ -1028,6 +1114,8 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE_LIMIT(the_largest_echo_is_answered_and_a_larger_one_refused, 30),
       CASE(a_message_that_nobody_would_take_is_dropped_and_told),
       CASE_LIMIT(an_overflow_is_a_warning_only_when_it_begins, 30),
+      CASE_LIMIT(who_does_not_take_answers_is_not_read_from_and_loses_none, 30),
+      CASE_LIMIT(who_goes_away_while_not_read_from_is_noticed, 30),
       CASE_LIMIT(a_reader_that_does_not_read_costs_bounded_memory, 30),
       CASE_LIMIT(all_readers_together_cost_bounded_memory, 30),
       CASE_LIMIT(readers_that_do_not_read_leave_room_for_others, 30),
