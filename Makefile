@@ -396,11 +396,9 @@ endif
 test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 	@$(IN_TREE) tests/run.sh $(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))
 
-# Tests with threads; of these the one in which few threads come and go, for DRD
-# (docs/testing.md); and those that take no hundred times as long under valgrind
+# Tests with threads, and those that take no hundred times as long under valgrind
 # as without it.
 RACE_TESTS     := $(filter race_% test_library test_rpc%,$(notdir $(SUITES)))
-DRD_TESTS      := $(filter race_store,$(RACE_TESTS))
 MEMCHECK_TESTS := $(RACE_TESTS) $(filter test_clocks test_faults test_message \
                   test_node test_client test_server test_kv test_tsv \
                   test_viewservice,$(notdir $(SUITES)))
@@ -411,11 +409,10 @@ RACE_TOOLS ?= helgrind drd tsan clang-tsan
 race: ## run the threaded tests under helgrind, DRD and ThreadSanitizer
 	@failed=0; for tool in $(RACE_TOOLS); do case $$tool in \
 	    *tsan) mode=tsan ;; *) mode=debug ;; esac; case $$tool in \
-	    clang-*) cc=clang ;; *) cc=gcc ;; esac; case $$tool in \
-	    drd) tests='$(DRD_TESTS)' ;; *) tests='$(RACE_TESTS)' ;; esac; \
+	    clang-*) cc=clang ;; *) cc=gcc ;; esac; \
 	    echo "==== $$tool"; \
 	    $(MAKE) --no-print-directory under MODE=$$mode CC=$$cc \
-	        TOOL=$${tool#clang-} TESTS="$(or $(TESTS),$$tests)" || \
+	        TOOL=$${tool#clang-} TESTS='$(or $(TESTS),$(RACE_TESTS))' || \
 	        failed=1; done; exit $$failed
 
 memcheck: ## run tests under memcheck: nothing is left at the end of any

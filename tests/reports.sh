@@ -7,8 +7,8 @@
 # valgrind (memcheck, helgrind, drd) leaves one file for every process. Each has
 # to be complete, without errors and, of memcheck, without a block in use at the
 # end, reachable or not. The only suppressions are ours, which may name nothing
-# but libevent as the first frame, and one of valgrind's own: helgrind cannot do
-# without helgrind-glibc2X-005, for what the C library does inside its locks.
+# but libevent as the first frame, and two of valgrind's own, for what the C
+# library does inside its locks and while it makes a thread.
 # Sanitizers leave a file only when they have something to report; but UBSan
 # with AddressSanitizer writes to the standard error of the program, which ends
 # at once. So its words must not be in the logs, in the folder PBKV_LOGS.
@@ -69,7 +69,8 @@ read_suppressions() {
     [ -n "$used" ] || return 0
     printf '%s\n' "$used" | sed "s/^/$tool: suppressed /"
     foreign=$(printf '%s\n' "$used" | awk -v ours="$(basename "$ours")" '
-        $2 == "helgrind-glibc2X-005" && $3 ~ /\/default\.supp$/ { next }
+        $3 ~ /\/default\.supp$/ && ($2 == "helgrind-glibc2X-005" ||
+            $2 == "drd-libpthread-pthread_create") { next }
         $3 ~ ("(^|/)" ours "$") { next }
         { print }')
     [ -z "$foreign" ] || fail "these suppressions are not allowed: $foreign"

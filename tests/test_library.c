@@ -763,6 +763,7 @@ TEST(a_hundred_handles_share_a_thread)
     for (unsigned i = 0; i < SHARERS; i++)
         ck_assert_int_eq(pbkv_close(stores[i]), PBKV_OK);
     ck_assert_int_eq(pbkv_loop_close(options.loop), PBKV_OK);
+    tally_end(&tally);
     stage_free(stage);
 }
 
@@ -787,6 +788,7 @@ TEST(a_handle_that_shares_a_thread_is_closed_alone)
     assert_value(second, "k", "v", 1);
     pbkv_close(second);
     pbkv_loop_close(options.loop);
+    tally_end(&tally);
     stage_free(stage);
 }
 
@@ -832,6 +834,7 @@ TEST(a_callback_can_start_calls_of_another_handle_but_not_wait_for_them)
     pbkv_close(store);
     pbkv_close(errand.other);
     pbkv_loop_close(options.loop);
+    tally_end(&errand.tally);
     stage_free(stage);
 }
 
