@@ -126,6 +126,8 @@ struct explorer_search {
     uint32_t loss_budget; /* of messages, where the network counts */
     uint32_t queue;       /* messages that may wait for one node; with more,
                              a state is not left; 0: no limit */
+    bool short_turns; /* a turn has one message: while a timer is set without a
+                         delay, nothing else happens anywhere */
 
     uint32_t depth;
     uint64_t states;

@@ -213,6 +213,15 @@ static void context_slots_grow(struct explorer *explorer)
     }
 }
 
+static bool is_in_turn(const struct local *local)
+{
+    for (uint32_t i = 0; i < local->timer_count; i++) {
+        if (local->timers[i].max_ms == 0)
+            return true;
+    }
+    return false;
+}
+
 static void context_fill(const struct explorer *explorer,
                          struct context *context, uint32_t local_number,
                          uint32_t list)
@@ -231,6 +240,7 @@ static void context_fill(const struct explorer *explorer,
     context->crashes = (uint8_t)local->crashes;
     context->losses = (uint8_t)list_losses(explorer, list);
     context->wants = local->wants;
+    context->in_turn = is_in_turn(local);
     context->progress = (uint8_t)local->progress;
 }
 

@@ -94,10 +94,12 @@ static void add_event(struct builder *builder, uint32_t event)
         outcome_free(step.outcome);
 }
 
-static void add_timers(struct builder *builder, const struct local *local)
+/* The end of a turn is a timer without a delay, and never switched off. */
+static void add_timers(struct builder *builder, const struct local *local,
+                       bool ends_only)
 {
     const struct explorer_search *search = builder->worker->search;
-    uint32_t off = search->timers_off[local->host];
+    uint32_t off = ends_only ? UINT32_MAX : search->timers_off[local->host];
 
     for (uint32_t i = 0; i < local->timer_count; i++) {
         const struct armed_timer *timer = &local->timers[i];
@@ -132,6 +134,7 @@ static void add_all(struct builder *builder)
     const struct local *local =
         local_at(explorer, context_at(explorer, builder->context)->local);
     const struct explorer_node *node = &explorer->nodes[builder->host];
+    bool ends_only;
 
     if (search->nodes_off >> builder->host & 1)
         return;
@@ -140,7 +143,11 @@ static void add_all(struct builder *builder)
             add_event(builder, event_make(EVENT_RESTART, 0));
         return;
     }
-    add_timers(builder, local);
+    ends_only =
+        search->short_turns && context_at(explorer, builder->context)->in_turn;
+    add_timers(builder, local, ends_only);
+    if (ends_only)
+        return;
     add_messages(builder, EVENT_DELIVER);
     if (explorer->network != EXPLORER_SET && search->loss_budget > 0)
         add_messages(builder, EVENT_LOSE);

@@ -152,6 +152,7 @@ struct context {
     uint8_t losses;
     uint8_t progress;
     bool wants;
+    bool in_turn; /* a timer is set without a delay */
 };
 
 struct global {

@@ -91,7 +91,7 @@ static const struct system_plan plans[] = {
                  .forget = true}},
      .stage_count = 2},
     {.name = "two-clients-2",
-     .what = "two clients append twice each to one key",
+     .what = "two clients append twice each to one key; no batches",
      .servers = 2,
      SCRIPTS2(append_ac, append_bd),
      .stages = {TO_VIEW_2,
@@ -100,6 +100,7 @@ static const struct system_plan plans[] = {
                  .pings_off = true,
                  .cycles_off = true,
                  .ticks_off = true,
+                 .short_turns = true,
                  .forget = true}},
      .stage_count = 2},
     {.name = "failover-op",
@@ -455,6 +456,7 @@ void system_stage_search(struct system *system, uint32_t stage_number,
     search->goals = system->goals;
     search->prunes = system->prunes;
     search->crash_budget = stage->crashes;
+    search->short_turns = stage->short_turns;
     set_switches(system, stage, search);
 }
 

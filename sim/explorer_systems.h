@@ -36,6 +36,7 @@ struct system_stage {
     bool cycles_off;      /* the view service's ping cycles do not end */
     bool resends_off;     /* the primary never sends again */
     bool ticks_off;       /* clients do not repeat by themselves */
+    bool short_turns;     /* a turn of a server has one message */
     bool forget;          /* begin with nothing on the way, */
     uint32_t but;         /* … except messages of this kind */
 };

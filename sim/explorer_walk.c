@@ -64,7 +64,8 @@ static void look_around(struct walk *walk, const struct global *before)
     const struct explorer *explorer = walk->worker.explorer;
     uint32_t knowledge = global_knowledge(explorer, &walk->global);
     struct budgets budgets = worker_budgets(&walk->worker, &walk->global);
-    bool all = !before || knowledge != walk->knowledge ||
+    bool all = !before || walk->search->short_turns ||
+               knowledge != walk->knowledge ||
                budgets.crash != walk->budgets.crash ||
                budgets.loss != walk->budgets.loss;
 

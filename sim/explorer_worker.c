@@ -101,13 +101,33 @@ static const struct steps *find_act(struct worker *worker, uint32_t context,
     return slot->steps;
 }
 
+/* Whether a node has to wait until the turn of another one ends. */
+static bool waits_for_turn(const struct worker *worker,
+                           const struct global *global, uint32_t host)
+{
+    const struct explorer *explorer = worker->explorer;
+
+    if (!worker->search->short_turns ||
+        context_at(explorer, global->contexts[host])->in_turn)
+        return false;
+    for (uint32_t i = 0; i < explorer->count; i++) {
+        if (context_at(explorer, global->contexts[i])->in_turn)
+            return true;
+    }
+    return false;
+}
+
 struct choice worker_choice(struct worker *worker, const struct global *global,
                             uint32_t host)
 {
+    static const struct steps none = {0};
     const struct explorer *explorer = worker->explorer;
     uint32_t context = global->contexts[host];
-    struct choice choice = {context_steps(worker, context), NULL};
+    struct choice choice = {&none, NULL};
 
+    if (waits_for_turn(worker, global, host))
+        return choice;
+    choice.steps = context_steps(worker, context);
     if (context_at(explorer, context)->wants &&
         !(worker->search->nodes_off >> host & 1))
         choice.act =

@@ -530,6 +530,12 @@ TEST(two_clients_append_to_one_key)
     check_exhausted("two-clients", false, 17232, 114662, 27);
 }
 
+/* P3, P6: one message a turn */
+TEST(two_clients_append_twice)
+{
+    check_exhausted("two-clients-2", false, 295388, 2471814, 39);
+}
+
 /* P2, P4, P5, P6 */
 TEST(failover_while_an_operation_is_under_way)
 {
@@ -581,6 +587,26 @@ TEST(one_thread_and_two_find_the_same_path)
 
 /* A handler is a function of its arguments: running it each time changes
  * nothing. */
+/* … and searches of one explorer do not see each other's switches. */
+TEST(short_turns_leave_out_what_comes_during_a_turn)
+{
+    struct explored *all = explore("two-clients", 1, true, false);
+    struct explorer_result few, again;
+
+    ck_assert(!all->search.short_turns);
+    all->search.short_turns = true;
+    few = explorer_run(all->explorer, &all->search);
+    ck_assert_int_eq(few.end, EXPLORER_EXHAUSTED);
+    ck_assert_uint_eq(all->result.states, 17232);
+    ck_assert_uint_eq(few.states, 7594);
+    all->search.short_turns = false;
+    again = explorer_run(all->explorer, &all->search);
+    ck_assert_uint_eq(again.states, 17232);
+    explorer_result_release(&few);
+    explorer_result_release(&again);
+    explored_free(all);
+}
+
 TEST(without_the_memo_the_counts_are_the_same)
 {
     struct explored *with = explore("two-clients", 1, true, false);
@@ -858,6 +884,8 @@ SUITE("explorer", CASE(independent_nodes_give_the_product_of_their_states),
       CASE_LIMIT(an_acknowledgement_of_a_transfer_arrives_two_views_later, 60),
       CASE_LIMIT(one_client_over_primary_and_backup, 60),
       CASE_LIMIT(two_clients_append_to_one_key, 60),
+      CASE_LIMIT(two_clients_append_twice, 120),
+      CASE(short_turns_leave_out_what_comes_during_a_turn),
       CASE_LIMIT(failover_while_an_operation_is_under_way, 60),
       CASE_LIMIT(failover_with_a_state_transfer, 60),
       CASE_LIMIT(the_backup_dies_during_the_transfer, 60),
