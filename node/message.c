@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: see message.h. This file has the arena and the codec; what is around
- * a body is read by message_frame.c, what makes a message meaningful is in
+ * message: see message.h. This file has the arena and the ways into the codec,
+ * whose files message_codec.h lists; what makes a message meaningful is in
  * message_check.c, how it reads in message_text.c.
  *
  * The arena hands out memory from one block and takes nothing back. The block
@@ -15,21 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/message_codec.h"
+
 enum {
     ARENA_ALIGNMENT = 16,
     /* Decoded octets per encoded octet. Our own densest messages, full chunks
      * of one-octet keys and values, need 14 (tests/test_message.c). */
     BUDGET_FACTOR = 24,
     BUDGET_BASE = 16 * 1024,
-    /* Octets that all fields of a Reply, ForwardAck, LogOp or (but for its
-     * operations) Forward take at most, with their tags, lengths and what is
-     * around the message, but for keys, values and views. */
-    SHORT_BOUND = 64,
 };
 
-static void *arena_allocate(void *context, size_t size)
+void *arena_take(struct arena *arena, size_t size)
 {
-    struct arena *arena = context;
     size_t rounded =
         (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
     uint8_t *place;
@@ -41,6 +38,12 @@ static void *arena_allocate(void *context, size_t size)
     place = arena->memory + arena->used;
     arena->used += rounded;
     return place;
+}
+
+/* The same, for protobuf-c. */
+static void *arena_allocate(void *context, size_t size)
+{
+    return arena_take(context, size);
 }
 
 static void arena_keep(void *context, void *memory)
@@ -105,6 +108,7 @@ int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
 
     if (result < 0)
         return result;
+    arena->borrows = true;
     *frame = message_read_frame(arena, data, length);
     if (!*frame)
         return failure(arena);
@@ -123,48 +127,25 @@ int message_decode(struct arena *arena, const uint8_t *data, size_t length,
 
     if (result < 0)
         return result;
-    *body = pbkv__body__unpack(&arena->allocator, length, data);
+    arena->borrows = false;
+    *body = message_read_body(arena, data, length);
     return *body ? message_check(*body) : failure(arena);
-}
-
-/* Returns octets in which the numbers, tags and lengths of a Forward and its
- * operations certainly fit, and what they name. */
-static size_t forward_bound(const Pbkv__Forward *forward)
-{
-    size_t bound = SHORT_BOUND;
-
-    for (size_t i = 0; i < forward->n_ops; i++)
-        bound +=
-            SHORT_BOUND + forward->ops[i]->key.len + forward->ops[i]->value.len;
-    return bound;
-}
-
-/* Returns octets in which the encoded body fits. What there are many of is not
- * measured by protobuf-c, for which that is nearly as much work as packing. */
-static size_t encoded_bound(const Pbkv__Body *body)
-{
-    switch (body->kind_case) {
-    case PBKV__BODY__KIND_FORWARD: return forward_bound(body->forward);
-    case PBKV__BODY__KIND_FORWARD_ACK: return SHORT_BOUND;
-    case PBKV__BODY__KIND_REPLY:
-        if (!body->reply->view)
-            return SHORT_BOUND + body->reply->value.len;
-        break;
-    default: break;
-    }
-    return pbkv__body__get_packed_size(body);
 }
 
 struct bytes *message_encode(const Pbkv__Body *body)
 {
     struct bytes *encoded;
-    size_t written;
+    size_t size;
 
     assert(message_check(body) == 0);
-    encoded = bytes_new_uninitialised(encoded_bound(body));
-    written = pbkv__body__pack(body, encoded->data);
-    assert(written <= encoded->length);
-    encoded->length = (uint32_t)written;
+    size = message_hot_size(body);
+    if (size > 0) {
+        encoded = bytes_new_uninitialised(size);
+        message_hot_write(body, encoded->data);
+        return encoded;
+    }
+    encoded = bytes_new_uninitialised(pbkv__body__get_packed_size(body));
+    pbkv__body__pack(body, encoded->data);
     return encoded;
 }
 

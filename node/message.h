@@ -12,7 +12,9 @@
  *   message is present and every enum is valid.
  *
  * A decoded message lives in its arena until the arena is reset: roles borrow
- * it for the length of a handler and copy what they keep.
+ * it for the length of a handler and copy what they keep. What it says is in
+ * pbkv.proto; the frequent messages are coded by hand and all others by
+ * protobuf-c, with the same result.
  */
 #ifndef NODE_MESSAGE_H
 #define NODE_MESSAGE_H
@@ -47,6 +49,7 @@ struct arena {
     size_t budget;
     bool exhausted; /* the message needed more than the budget */
     bool trusted;
+    bool borrows; /* octets of a message stay where they were received */
     struct ProtobufCAllocator allocator;
 };
 
@@ -62,21 +65,16 @@ void arena_release(struct arena *arena);
 
 /*
  * Decodes length octets at data as a Frame and checks it. On success stores the
- * frame, which lives until the next call with this arena, and returns 0.
- * Returns -EBADMSG when the octets are not a frame, -EPROTO when they are but
- * make no sense, -E2BIG when decoding would pass the budget, -ENOMEM when the
- * system has no memory.
+ * frame, which lives until the next call with this arena, and returns 0. Names,
+ * keys and values in it may be where they are in data, which has to stay as
+ * long. Returns -EBADMSG when the octets are not a frame, -EPROTO when they are
+ * but make no sense, -E2BIG when decoding would pass the budget, -ENOMEM when
+ * the system has no memory.
  */
 int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
                  Pbkv__Frame **frame);
 
-/* Decodes a Frame into an arena that is ready for it, without checking it: for
- * frame_decode. Returns NULL when it is not a frame or the arena is exhausted.
- */
-Pbkv__Frame *message_read_frame(struct arena *arena, const uint8_t *data,
-                                size_t length);
-
-/* Decodes and checks a Body in the same way. */
+/* Decodes and checks a Body in the same way, but copies what is in it. */
 int message_decode(struct arena *arena, const uint8_t *data, size_t length,
                    Pbkv__Body **body);
 

@@ -16,13 +16,12 @@
 
 #include "clocks/vector.h"
 #include "node/message.h"
+#include "node/wire.h"
 
 static_assert(2 * 140 + 11 + CLOCK_ENTRIES_LIMIT * 80 + 10 <= FRAME_HEAD_MAX,
               "the longest head fits");
 static_assert(BODY_LIMIT + FRAME_HEAD_MAX <= FRAME_LIMIT,
               "the longest frame is within the limit");
-
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_LENGTH_DELIMITED = 2 };
 
 /* The fields of the messages in a head (pbkv.proto). */
 enum {
@@ -38,48 +37,6 @@ enum {
     SHORT_MAX = 0x7f, /* octets of a message whose length takes one octet */
 };
 
-static uint8_t *put_varint(uint8_t *room, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *room++ = (uint8_t)(value | 0x80);
-    *room++ = (uint8_t)value;
-    return room;
-}
-
-static uint8_t *put_tag(uint8_t *room, unsigned field, enum wire_type type)
-{
-    *room = (uint8_t)(field << 3 | type);
-    return room + 1;
-}
-
-/* A number that is 0 is left out, as always in proto3. */
-static uint8_t *put_number(uint8_t *room, unsigned field, uint64_t value)
-{
-    return value == 0 ? room
-                      : put_varint(put_tag(room, field, WIRE_VARINT), value);
-}
-
-static uint8_t *put_fixed64(uint8_t *room, unsigned field, uint64_t value)
-{
-    if (value == 0)
-        return room;
-    room = put_tag(room, field, WIRE_FIXED64);
-    for (unsigned i = 0; i < 8; i++)
-        *room++ = (uint8_t)(value >> (8 * i));
-    return room;
-}
-
-static uint8_t *put_octets(uint8_t *room, unsigned field,
-                           const ProtobufCBinaryData *octets)
-{
-    if (octets->len == 0)
-        return room;
-    room = put_tag(room, field, WIRE_LENGTH_DELIMITED);
-    room = put_varint(room, octets->len);
-    memcpy(room, octets->data, octets->len);
-    return room + octets->len;
-}
-
 /* Ends a nested message whose fields begin at inside, behind the octet for its
  * length; a length of two octets moves them. */
 static uint8_t *end_nested(uint8_t *inside, uint8_t *end)
@@ -90,7 +47,7 @@ static uint8_t *end_nested(uint8_t *inside, uint8_t *end)
         memmove(inside + 1, inside, length);
         end++;
     }
-    put_varint(inside - 1, length);
+    wire_put_varint(inside - 1, length);
     return end;
 }
 
@@ -100,18 +57,18 @@ static uint8_t *put_peer(uint8_t *room, unsigned field, const Pbkv__Peer *peer)
 
     if (peer == NULL)
         return room;
-    inside = put_tag(room, field, WIRE_LENGTH_DELIMITED) + 1;
-    room = put_octets(inside, PEER_ADDRESS, &peer->address);
-    room = put_fixed64(room, PEER_INCARNATION, peer->incarnation);
+    inside = wire_put_tag(room, field, WIRE_DELIMITED) + 1;
+    room = wire_put_octets(inside, PEER_ADDRESS, &peer->address);
+    room = wire_put_fixed64(room, PEER_INCARNATION, peer->incarnation);
     return end_nested(inside, room);
 }
 
 static uint8_t *put_entry(uint8_t *room, const Pbkv__ClockEntry *entry)
 {
-    uint8_t *inside = put_tag(room, FRAME_VECTOR, WIRE_LENGTH_DELIMITED) + 1;
+    uint8_t *inside = wire_put_tag(room, FRAME_VECTOR, WIRE_DELIMITED) + 1;
 
-    room = put_octets(inside, ENTRY_HOST, &entry->host);
-    room = put_number(room, ENTRY_TIME, entry->time);
+    room = wire_put_octets(inside, ENTRY_HOST, &entry->host);
+    room = wire_put_number(room, ENTRY_TIME, entry->time);
     return end_nested(inside, room);
 }
 
@@ -140,11 +97,11 @@ void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
     assert(body->length > 0 && body->length <= BODY_LIMIT);
     end = put_peer(end, FRAME_FROM, frame->from);
     end = put_peer(end, FRAME_TO, frame->to);
-    end = put_number(end, FRAME_LAMPORT, frame->lamport);
+    end = wire_put_number(end, FRAME_LAMPORT, frame->lamport);
     for (size_t i = 0; i < frame->n_vector; i++)
         end = put_entry(end, frame->vector[i]);
-    end = put_tag(end, FRAME_BODY, WIRE_LENGTH_DELIMITED);
-    end = put_varint(end, body->length);
+    end = wire_put_tag(end, FRAME_BODY, WIRE_DELIMITED);
+    end = wire_put_varint(end, body->length);
     length = (size_t)(end - head);
     assert(length <= FRAME_HEAD_MAX);
     length_write(head, length - FRAME_LENGTH_SIZE + body->length);

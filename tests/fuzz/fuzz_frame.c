@@ -5,9 +5,11 @@
  * clocks, the text for logs, the packing of an answer.
  *
  * A frame that is accepted can be packed again and is accepted again; clocks
- * only rise and stay within their limit.
+ * only rise and stay within their limit. What is coded by hand is decoded and
+ * encoded as protobuf-c does.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,7 @@
 #include "rpc/frame.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { SHORT_TEXT = 9 };
+enum { SHORT_TEXT = 9, COMPARED_MAX = 64 * 1024 };
 
 static void read_stamp(const Pbkv__Frame *frame)
 {
@@ -62,14 +64,53 @@ static void pack_again(const Pbkv__Frame *frame)
     bytes_release(body);
 }
 
+static struct bytes *packed(const ProtobufCMessage *message)
+{
+    struct bytes *octets =
+        bytes_new_uninitialised(protobuf_c_message_get_packed_size(message));
+
+    protobuf_c_message_pack(message, octets->data);
+    return octets;
+}
+
+static void expect_equal(struct bytes *a, struct bytes *b)
+{
+    if (!bytes_equal(a, b))
+        abort();
+    bytes_release(a);
+    bytes_release(b);
+}
+
+/* protobuf-c makes the same of the octets: frame is NULL if they are none. */
+static void compare(const uint8_t *octets, size_t length,
+                    const Pbkv__Frame *frame)
+{
+    Pbkv__Frame *theirs;
+
+    if (length > COMPARED_MAX)
+        return;
+    theirs = pbkv__frame__unpack(NULL, length, octets);
+    if ((theirs == NULL) != (frame == NULL))
+        abort();
+    if (frame) {
+        expect_equal(packed(&frame->base), packed(&theirs->base));
+        pbkv__frame__free_unpacked(theirs, NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t length)
 {
     char text[EVENT_DETAIL_MAX];
     struct arena arena;
     Pbkv__Frame *frame;
+    int result;
 
     arena_init(&arena);
-    if (frame_decode(&arena, octets, length, &frame) == 0) {
+    result = frame_decode(&arena, octets, length, &frame);
+    if (result == 0 || result == -EBADMSG)
+        compare(octets, length, result == 0 ? frame : NULL);
+    if (result == 0) {
+        expect_equal(message_encode(frame->body), packed(&frame->body->base));
         message_format(frame->body, text, sizeof(text));
         message_format(frame->body, text, SHORT_TEXT);
         read_stamp(frame);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * message_codec: what the files of the codec share; nobody else includes it.
+ *
+ *   message.c        arena and entry points
+ *   message_frame.c  what is around a body, and which decoder a body gets
+ *   message_hot.c    a codec by hand for the messages that every operation
+ *                    needs: Get, Put, Append, Reply without a view, Forward
+ *                    and ForwardAck
+ *
+ * pbkv.proto remains the definition of all messages. What is written by hand is
+ * octet for octet what protobuf-c writes, and what is not written like that
+ * (fields in another order, twice, unknown) is read by protobuf-c.
+ */
+#ifndef NODE_MESSAGE_CODEC_H
+#define NODE_MESSAGE_CODEC_H
+
+#include "node/message.h"
+#include "node/wire.h"
+
+/* Returns the octets of the encoded body, or 0 when it is for protobuf-c. */
+size_t message_hot_size(const Pbkv__Body *body);
+
+/* Writes a body for which message_hot_size is not 0 into that many octets. */
+void message_hot_write(const Pbkv__Body *body, uint8_t *room);
+
+/* Decodes a Body into an arena that is ready for it, without checking it.
+ * Returns NULL when it is for protobuf-c, or when the arena is exhausted. */
+Pbkv__Body *message_hot_read(struct arena *arena, struct wire_reader reader);
+
+/* Decode a Frame or a Body into an arena that is ready for it, without checking
+ * it. Return NULL when it is none or the arena is exhausted. */
+Pbkv__Frame *message_read_frame(struct arena *arena, const uint8_t *data,
+                                size_t length);
+Pbkv__Body *message_read_body(struct arena *arena, const uint8_t *data,
+                              size_t length);
+
+/* Reads a field of octets if its tag comes next. They stay where they are if
+ * the arena borrows, and are copied into it otherwise. */
+bool message_read_octets(struct arena *arena, struct wire_reader *reader,
+                         unsigned field, ProtobufCBinaryData *octets);
+
+/* Returns memory of the arena, or NULL when it is exhausted. */
+void *arena_take(struct arena *arena, size_t size);
+
+#endif

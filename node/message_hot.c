@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * message_hot: see message_codec.h. Each message has three functions: how many
+ * octets its fields take, how they are written, how they are read. All three
+ * list the fields in the order of pbkv.proto, which is the order on the wire.
+ *
+ * A message ends where its fields end: octets that are left over, or a field
+ * that is not as it should be, make the whole body one for protobuf-c, which
+ * begins again from its first octet. So nothing here can refuse a message.
+ */
+#include "node/message_codec.h"
+
+#include <assert.h>
+
+/* The tags of bodies and operations; two octets from number 16 on. */
+enum {
+    TAG_GET = WIRE_TAG(9, WIRE_DELIMITED),
+    TAG_PUT = WIRE_TAG(10, WIRE_DELIMITED),
+    TAG_APPEND = WIRE_TAG(11, WIRE_DELIMITED),
+    TAG_REPLY = WIRE_TAG(13, WIRE_DELIMITED),
+    TAG_FORWARD = WIRE_TAG(20 & 0xf, WIRE_DELIMITED) | 0x80,
+    TAG_FORWARD_ACK = WIRE_TAG(21 & 0xf, WIRE_DELIMITED) | 0x80,
+    TAG_SECOND = 1, /* octet of both of the latter */
+    TAG_OPERATION = WIRE_TAG(4, WIRE_DELIMITED),
+    LONG_TAG = 0x80,
+};
+
+bool message_read_octets(struct arena *arena, struct wire_reader *reader,
+                         unsigned field, ProtobufCBinaryData *octets)
+{
+    struct wire_reader inside;
+
+    if (!wire_take_tag(reader, WIRE_TAG(field, WIRE_DELIMITED)))
+        return true;
+    if (!wire_read_inside(reader, &inside))
+        return false;
+    if (inside.at == inside.end)
+        return true;
+    *octets = message_octets(inside.at, (size_t)(inside.end - inside.at));
+    if (arena->borrows)
+        return true;
+    octets->data = arena_take(arena, octets->len);
+    if (octets->data)
+        memcpy(octets->data, inside.at, octets->len);
+    return octets->data != NULL;
+}
+
+/* ---- Get ----------------------------------------------------------------- */
+
+static size_t get_size(const Pbkv__Get *get)
+{
+    return wire_number_size(get->call) + wire_octets_size(&get->key);
+}
+
+static void get_write(const Pbkv__Get *get, uint8_t *room)
+{
+    room = wire_put_number(room, 1, get->call);
+    wire_put_octets(room, 2, &get->key);
+}
+
+static bool get_read(struct arena *arena, struct wire_reader *reader,
+                     Pbkv__Get *get)
+{
+    return wire_read_number(reader, 1, &get->call) &&
+           message_read_octets(arena, reader, 2, &get->key);
+}
+
+/* ---- Put, Append --------------------------------------------------------- */
+
+static size_t put_size(const Pbkv__Put *put)
+{
+    return wire_number_size(put->call) + wire_number_size(put->session) +
+           wire_number_size(put->seq) + wire_octets_size(&put->key) +
+           wire_octets_size(&put->value);
+}
+
+static void put_write(const Pbkv__Put *put, uint8_t *room)
+{
+    room = wire_put_number(room, 1, put->call);
+    room = wire_put_number(room, 2, put->session);
+    room = wire_put_number(room, 3, put->seq);
+    room = wire_put_octets(room, 4, &put->key);
+    wire_put_octets(room, 5, &put->value);
+}
+
+static bool put_read(struct arena *arena, struct wire_reader *reader,
+                     Pbkv__Put *put)
+{
+    return wire_read_number(reader, 1, &put->call) &&
+           wire_read_number(reader, 2, &put->session) &&
+           wire_read_number(reader, 3, &put->seq) &&
+           message_read_octets(arena, reader, 4, &put->key) &&
+           message_read_octets(arena, reader, 5, &put->value);
+}
+
+/* An Append has the fields of a Put. */
+static Pbkv__Put put_of(const Pbkv__Append *append)
+{
+    Pbkv__Put put = PBKV__PUT__INIT;
+
+    put.call = append->call;
+    put.session = append->session;
+    put.seq = append->seq;
+    put.key = append->key;
+    put.value = append->value;
+    return put;
+}
+
+static bool append_read(struct arena *arena, struct wire_reader *reader,
+                        Pbkv__Append *append)
+{
+    Pbkv__Put put = put_of(append);
+
+    if (!put_read(arena, reader, &put))
+        return false;
+    append->call = put.call;
+    append->session = put.session;
+    append->seq = put.seq;
+    append->key = put.key;
+    append->value = put.value;
+    return true;
+}
+
+/* ---- Reply --------------------------------------------------------------- */
+
+static size_t reply_size(const Pbkv__Reply *reply)
+{
+    return wire_number_size(reply->call) + wire_number_size(reply->status) +
+           wire_octets_size(&reply->value);
+}
+
+static void reply_write(const Pbkv__Reply *reply, uint8_t *room)
+{
+    room = wire_put_number(room, 1, reply->call);
+    room = wire_put_number(room, 2, reply->status);
+    wire_put_octets(room, 3, &reply->value);
+}
+
+static bool reply_read(struct arena *arena, struct wire_reader *reader,
+                       Pbkv__Reply *reply)
+{
+    unsigned status = 0;
+    bool good = wire_read_number(reader, 1, &reply->call) &&
+                wire_read_short(reader, 2, &status) &&
+                message_read_octets(arena, reader, 3, &reply->value);
+
+    reply->status = (Pbkv__Status)status;
+    return good;
+}
+
+/* ---- Forward ------------------------------------------------------------- */
+
+static size_t operation_size(const Pbkv__LogOp *op)
+{
+    return wire_number_size(op->kind) + wire_number_size(op->session) +
+           wire_number_size(op->seq) + wire_octets_size(&op->key) +
+           wire_octets_size(&op->value) + wire_number_size(op->status) +
+           wire_number_size(op->evicted);
+}
+
+static uint8_t *operation_write(const Pbkv__LogOp *op, uint8_t *room)
+{
+    *room++ = TAG_OPERATION;
+    room = wire_put_varint(room, operation_size(op));
+    room = wire_put_number(room, 1, op->kind);
+    room = wire_put_number(room, 2, op->session);
+    room = wire_put_number(room, 3, op->seq);
+    room = wire_put_octets(room, 4, &op->key);
+    room = wire_put_octets(room, 5, &op->value);
+    room = wire_put_number(room, 6, op->status);
+    return wire_put_number(room, 7, op->evicted);
+}
+
+static bool operation_read(struct arena *arena, struct wire_reader *reader,
+                           Pbkv__LogOp *op)
+{
+    unsigned kind = 0;
+    unsigned status = 0;
+    bool good = wire_read_short(reader, 1, &kind) &&
+                wire_read_number(reader, 2, &op->session) &&
+                wire_read_number(reader, 3, &op->seq) &&
+                message_read_octets(arena, reader, 4, &op->key) &&
+                message_read_octets(arena, reader, 5, &op->value) &&
+                wire_read_short(reader, 6, &status) &&
+                wire_read_number(reader, 7, &op->evicted);
+
+    op->kind = (Pbkv__Kind)kind;
+    op->status = (Pbkv__Status)status;
+    return good && reader->at == reader->end;
+}
+
+static size_t forward_size(const Pbkv__Forward *forward)
+{
+    size_t size = wire_number_size(forward->view) +
+                  wire_number_size(forward->first) +
+                  wire_number_size(forward->round);
+
+    for (size_t i = 0; i < forward->n_ops; i++) {
+        size_t inside = operation_size(forward->ops[i]);
+
+        size += 1 + wire_varint_size(inside) + inside;
+    }
+    return size;
+}
+
+static void forward_write(const Pbkv__Forward *forward, uint8_t *room)
+{
+    room = wire_put_number(room, 1, forward->view);
+    room = wire_put_number(room, 2, forward->first);
+    room = wire_put_number(room, 3, forward->round);
+    for (size_t i = 0; i < forward->n_ops; i++)
+        room = operation_write(forward->ops[i], room);
+}
+
+/* Returns how many operations come next. */
+static size_t count_operations(struct wire_reader reader)
+{
+    struct wire_reader inside;
+    size_t count = 0;
+
+    while (wire_take_tag(&reader, TAG_OPERATION) &&
+           wire_read_inside(&reader, &inside))
+        count++;
+    return count;
+}
+
+static bool operations_read(struct arena *arena, struct wire_reader *reader,
+                            Pbkv__Forward *forward)
+{
+    size_t count = count_operations(*reader);
+    struct wire_reader inside;
+    Pbkv__LogOp *ops;
+
+    if (count == 0)
+        return true;
+    forward->ops = arena_take(arena, count * sizeof(*forward->ops));
+    ops = arena_take(arena, count * sizeof(*ops));
+    if (!forward->ops || !ops)
+        return false;
+    while (forward->n_ops < count) {
+        Pbkv__LogOp *op = &ops[forward->n_ops];
+
+        if (!wire_take_tag(reader, TAG_OPERATION) ||
+            !wire_read_inside(reader, &inside))
+            return false;
+        *op = (Pbkv__LogOp)PBKV__LOG_OP__INIT;
+        if (!operation_read(arena, &inside, op))
+            return false;
+        forward->ops[forward->n_ops++] = op;
+    }
+    return true;
+}
+
+static bool forward_read(struct arena *arena, struct wire_reader *reader,
+                         Pbkv__Forward *forward)
+{
+    return wire_read_number(reader, 1, &forward->view) &&
+           wire_read_number(reader, 2, &forward->first) &&
+           wire_read_number(reader, 3, &forward->round) &&
+           operations_read(arena, reader, forward);
+}
+
+/* ---- ForwardAck ---------------------------------------------------------- */
+
+static size_t ack_size(const Pbkv__ForwardAck *ack)
+{
+    return wire_number_size(ack->view) + wire_number_size(ack->applied) +
+           wire_number_size(ack->round);
+}
+
+static void ack_write(const Pbkv__ForwardAck *ack, uint8_t *room)
+{
+    room = wire_put_number(room, 1, ack->view);
+    room = wire_put_number(room, 2, ack->applied);
+    wire_put_number(room, 3, ack->round);
+}
+
+static bool ack_read(struct wire_reader *reader, Pbkv__ForwardAck *ack)
+{
+    return wire_read_number(reader, 1, &ack->view) &&
+           wire_read_number(reader, 2, &ack->applied) &&
+           wire_read_number(reader, 3, &ack->round);
+}
+
+/* ---- Body: writing ------------------------------------------------------- */
+
+/* Whether a message that was decoded has fields that only protobuf-c keeps. */
+static bool has_unknown_fields(const Pbkv__Body *body)
+{
+    if (body->base.n_unknown_fields > 0 ||
+        body->ping->base.n_unknown_fields > 0) /* stands for every kind */
+        return true;
+    if (body->kind_case != PBKV__BODY__KIND_FORWARD)
+        return false;
+    for (size_t i = 0; i < body->forward->n_ops; i++) {
+        if (body->forward->ops[i]->base.n_unknown_fields > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Returns the octets of the message inside. */
+static size_t inside_size(const Pbkv__Body *body)
+{
+    switch (body->kind_case) {
+    case PBKV__BODY__KIND_GET: return get_size(body->get);
+    case PBKV__BODY__KIND_PUT: return put_size(body->put);
+    case PBKV__BODY__KIND_APPEND: {
+        Pbkv__Put put = put_of(body->append);
+
+        return put_size(&put);
+    }
+    case PBKV__BODY__KIND_REPLY: return reply_size(body->reply);
+    case PBKV__BODY__KIND_FORWARD: return forward_size(body->forward);
+    default: assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
+    }
+    return ack_size(body->forward_ack);
+}
+
+static bool is_hot(const Pbkv__Body *body)
+{
+    switch (body->kind_case) {
+    case PBKV__BODY__KIND_REPLY:
+        return body->reply->view == NULL && !has_unknown_fields(body);
+    case PBKV__BODY__KIND_GET:
+    case PBKV__BODY__KIND_PUT:
+    case PBKV__BODY__KIND_APPEND:
+    case PBKV__BODY__KIND_FORWARD:
+    case PBKV__BODY__KIND_FORWARD_ACK: return !has_unknown_fields(body);
+    default: return false;
+    }
+}
+
+static uint8_t *put_body_tag(uint8_t *room, Pbkv__Body__KindCase kind)
+{
+    return wire_put_varint(room, (uint64_t)kind << 3 | WIRE_DELIMITED);
+}
+
+size_t message_hot_size(const Pbkv__Body *body)
+{
+    size_t inside;
+
+    if (!is_hot(body))
+        return 0;
+    inside = inside_size(body);
+    return wire_varint_size((uint64_t)body->kind_case << 3) +
+           wire_varint_size(inside) + inside;
+}
+
+void message_hot_write(const Pbkv__Body *body, uint8_t *room)
+{
+    room = put_body_tag(room, body->kind_case);
+    room = wire_put_varint(room, inside_size(body));
+    switch (body->kind_case) {
+    case PBKV__BODY__KIND_GET: get_write(body->get, room); break;
+    case PBKV__BODY__KIND_PUT: put_write(body->put, room); break;
+    case PBKV__BODY__KIND_APPEND: {
+        Pbkv__Put put = put_of(body->append);
+
+        put_write(&put, room);
+        break;
+    }
+    case PBKV__BODY__KIND_REPLY: reply_write(body->reply, room); break;
+    case PBKV__BODY__KIND_FORWARD: forward_write(body->forward, room); break;
+    default:
+        assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
+        ack_write(body->forward_ack, room);
+    }
+}
+
+/* ---- Body: reading ------------------------------------------------------- */
+
+/* A body with the message that it points at: one piece of memory. */
+struct hot_body {
+    Pbkv__Body body;
+    union {
+        Pbkv__Get get;
+        Pbkv__Put put;
+        Pbkv__Append append;
+        Pbkv__Reply reply;
+        Pbkv__Forward forward;
+        Pbkv__ForwardAck ack;
+    };
+};
+
+/* Reads the tag of the body. Returns NOT_SET for what is not frequent. */
+static Pbkv__Body__KindCase read_kind(struct wire_reader *reader)
+{
+    uint8_t first;
+
+    if (reader->end - reader->at < 2)
+        return PBKV__BODY__KIND__NOT_SET;
+    first = *reader->at++;
+    if ((first & LONG_TAG) && *reader->at++ != TAG_SECOND)
+        return PBKV__BODY__KIND__NOT_SET;
+    switch (first) {
+    case TAG_GET: return PBKV__BODY__KIND_GET;
+    case TAG_PUT: return PBKV__BODY__KIND_PUT;
+    case TAG_APPEND: return PBKV__BODY__KIND_APPEND;
+    case TAG_REPLY: return PBKV__BODY__KIND_REPLY;
+    case TAG_FORWARD: return PBKV__BODY__KIND_FORWARD;
+    case TAG_FORWARD_ACK: return PBKV__BODY__KIND_FORWARD_ACK;
+    default: return PBKV__BODY__KIND__NOT_SET;
+    }
+}
+
+/* Reads the message inside, and points the body at it. */
+static bool read_inside(struct arena *arena, struct wire_reader *reader,
+                        struct hot_body *hot)
+{
+    switch (hot->body.kind_case) {
+    case PBKV__BODY__KIND_GET:
+        hot->get = (Pbkv__Get)PBKV__GET__INIT;
+        hot->body.get = &hot->get;
+        return get_read(arena, reader, &hot->get);
+    case PBKV__BODY__KIND_PUT:
+        hot->put = (Pbkv__Put)PBKV__PUT__INIT;
+        hot->body.put = &hot->put;
+        return put_read(arena, reader, &hot->put);
+    case PBKV__BODY__KIND_APPEND:
+        hot->append = (Pbkv__Append)PBKV__APPEND__INIT;
+        hot->body.append = &hot->append;
+        return append_read(arena, reader, &hot->append);
+    case PBKV__BODY__KIND_REPLY:
+        hot->reply = (Pbkv__Reply)PBKV__REPLY__INIT;
+        hot->body.reply = &hot->reply;
+        return reply_read(arena, reader, &hot->reply);
+    case PBKV__BODY__KIND_FORWARD:
+        hot->forward = (Pbkv__Forward)PBKV__FORWARD__INIT;
+        hot->body.forward = &hot->forward;
+        return forward_read(arena, reader, &hot->forward);
+    default:
+        assert(hot->body.kind_case == PBKV__BODY__KIND_FORWARD_ACK);
+        hot->ack = (Pbkv__ForwardAck)PBKV__FORWARD_ACK__INIT;
+        hot->body.forward_ack = &hot->ack;
+        return ack_read(reader, &hot->ack);
+    }
+}
+
+Pbkv__Body *message_hot_read(struct arena *arena, struct wire_reader reader)
+{
+    Pbkv__Body__KindCase kind = read_kind(&reader);
+    struct wire_reader inside;
+    struct hot_body *hot;
+
+    if (kind == PBKV__BODY__KIND__NOT_SET ||
+        !wire_read_inside(&reader, &inside) || reader.at != reader.end)
+        return NULL;
+    hot = arena_take(arena, sizeof(*hot));
+    if (!hot)
+        return NULL;
+    hot->body = (Pbkv__Body)PBKV__BODY__INIT;
+    hot->body.kind_case = kind;
+    return read_inside(arena, &inside, hot) && inside.at == inside.end
+               ? &hot->body
+               : NULL;
+}
