@@ -19,7 +19,10 @@
 #include "node/memory.h"
 #include "node/message.h"
 
-enum { NEAR_STRIDES = 20 /* a stride is a twentieth of a near deadline */ };
+enum {
+    NEAR_STRIDES = 20, /* a stride is a twentieth of a near deadline */
+    FEW_SESSIONS = 4,  /* so many are checked at every event */
+};
 
 static const struct node_type client_type;
 
@@ -327,6 +330,7 @@ static void client_on_timer(struct node *node, struct env *env, unsigned slot)
     assert(slot == CLIENT_TICK && client->ticking);
     client->hurry -= client->hurry < ticks ? client->hurry : ticks;
     client_view_tick(client, env, ticks);
+    client_sessions_check(client);
     HASH_ITER(hh, client->calls, call, next)
     {
         call_check(client, call);
@@ -444,8 +448,8 @@ static void describe_haste(const struct client *client, struct sink *sink)
         sink_u64(sink, "hurry", client->hurry);
 }
 
-/* The configuration never changes and is left out; opening, waiting, callers
- * and viewers are counts of what is described. */
+/* The configuration never changes and is left out; opening, idle, busy,
+ * waiting, callers and viewers are counts of what is described. */
 static void client_describe(const struct node *node, struct sink *sink)
 {
     const struct client *client = client_of_const(node);
@@ -466,7 +470,7 @@ static void client_describe(const struct node *node, struct sink *sink)
 }
 
 /* Calls are checked one by one at each tick, not at each event: there can be
- * very many. */
+ * very many. So are sessions when there are many of them. */
 static void client_check(const struct node *node)
 {
     const struct client *client = client_of_const(node);
@@ -479,7 +483,9 @@ static void client_check(const struct node *node)
     assert(!client->ticking || client->hurry == 0 || client->stride == 1);
     assert(client->view_wait <= client->config.retry_ticks);
     assert(client->view.number == 0 || peer_is_present(&client->view.primary));
-    client_sessions_check(client);
+    client_sessions_check_counts(client);
+    if (client->config.sessions_max <= FEW_SESSIONS)
+        client_sessions_check(client);
 }
 
 static void client_inspect(const struct node *node,

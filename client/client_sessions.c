@@ -73,6 +73,7 @@ static void session_take(struct client *client, struct env *env, uint32_t index,
     assert(session->seq < UINT64_MAX);
     queue_remove(client, call);
     session->state = SESSION_BUSY;
+    client->idle--;
     client->busy++;
     session->tag = call->tag;
     call->session = index;
@@ -97,10 +98,8 @@ void client_sessions_serve(struct client *client, struct env *env)
 {
     uint32_t index;
 
-    while (client->queue) {
+    while (client->queue && client->idle > 0) {
         index = session_in_state(client, SESSION_IDLE);
-        if (index == CLIENT_NO_SESSION)
-            break;
         session_take(client, env, index, client->queue);
     }
     while (client->opening < client->waiting) {
@@ -124,6 +123,7 @@ void client_session_leave(struct client *client, struct call *call)
     client->opening -= session->state == SESSION_OPENING;
     client->busy -= session->state == SESSION_BUSY;
     session->state = session->id > 0 ? SESSION_IDLE : SESSION_CLOSED;
+    client->idle += session->id > 0;
     session->tag = 0;
     call->session = CLIENT_NO_SESSION;
     call->seq = 0;
@@ -169,20 +169,28 @@ void client_session_check_call(const struct client *client,
            (client_call_is_update(call) ? SESSION_BUSY : SESSION_OPENING));
 }
 
+void client_sessions_check_counts(const struct client *client)
+{
+    uint32_t open = client->opening + client->idle + client->busy;
+
+    assert(open <= client->config.sessions_max);
+    assert((client->waiting > 0) == (client->queue != NULL));
+    /* Nobody waits without need. */
+    assert(client->waiting == 0 || client->idle == 0);
+    assert(client->waiting <= client->opening ||
+           open == client->config.sessions_max);
+}
+
 void client_sessions_check(const struct client *client)
 {
-    uint32_t opening = 0, closed = 0, idle = 0, busy = 0;
+    uint32_t opening = 0, idle = 0, busy = 0;
 
     for (uint32_t i = 0; i < client->config.sessions_max; i++) {
         session_check(&client->sessions[i]);
         opening += client->sessions[i].state == SESSION_OPENING;
-        closed += client->sessions[i].state == SESSION_CLOSED;
         idle += client->sessions[i].state == SESSION_IDLE;
         busy += client->sessions[i].state == SESSION_BUSY;
     }
-    assert(opening == client->opening && busy == client->busy);
-    assert((client->waiting > 0) == (client->queue != NULL));
-    /* Nobody waits without need. */
-    assert(client->waiting == 0 || idle == 0);
-    assert(client->waiting <= opening || closed == 0);
+    assert(opening == client->opening && idle == client->idle);
+    assert(busy == client->busy);
 }

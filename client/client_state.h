@@ -27,6 +27,9 @@
 #define uthash_malloc(size)       memory_new(size)
 #define uthash_free(memory, size) free(memory)
 #define uthash_fatal(message)     assert(0 && message)
+/* Tags are counted up, so their low bits are as good as any hash. */
+#define HASH_FUNCTION(key, length, hash)                                       \
+    ((hash) = (unsigned)*(const uint64_t *)(key))
 #include <uthash.h>
 
 #define CLIENT_NO_SESSION UINT32_MAX
@@ -99,6 +102,7 @@ struct client {
     /* Rule P6. queue and waiting are the updates that have no session. */
     struct client_session *sessions; /* sessions_max of them */
     uint32_t opening;                /* sessions in state OPENING */
+    uint32_t idle;                   /* sessions in state IDLE */
     uint32_t busy;                   /* sessions in state BUSY */
     struct call *queue;
     uint32_t waiting;
@@ -184,7 +188,9 @@ void client_session_leave(struct client *client, struct call *call);
 void client_session_expire(struct client *client, struct env *env,
                            struct call *call);
 
-/* Assert what must hold of sessions and queue, and of a call in a session. */
+/* Assert what must hold of sessions and queue: by the counts only, and in every
+ * session, of which there can be many; and of a call in a session. */
+void client_sessions_check_counts(const struct client *client);
 void client_sessions_check(const struct client *client);
 void client_session_check_call(const struct client *client,
                                const struct call *call);

@@ -6,6 +6,7 @@
 #include "client/tool_measure.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -21,7 +22,8 @@ enum { STEPS = 4 };
 
 void measure_key(uint32_t number, char key[MEASURE_KEY_SIZE])
 {
-    for (int i = MEASURE_KEY_SIZE - 1; i > 0; i--) {
+    memset(key, '0', MEASURE_KEY_SIZE);
+    for (int i = MEASURE_KEY_SIZE - 1; number > 0; i--) {
         key[i] = (char)('0' + number % 10);
         number /= 10;
     }

@@ -203,17 +203,19 @@ static bool octets_are_valid(uint64_t word)
 
 bool host_name_is_valid(const char *text, size_t length)
 {
-    uint64_t word;
+    uint64_t word = everywhere('a'); /* for those that a short one lacks */
+    size_t done = 0;
 
     if (length == 0 || length > HOST_NAME_MAX_LENGTH)
         return false;
-    for (; length >= sizeof(word); text += sizeof(word)) {
-        memcpy(&word, text, sizeof(word));
+    for (; length - done >= sizeof(word); done += sizeof(word)) {
+        memcpy(&word, text + done, sizeof(word));
         if (!octets_are_valid(word))
             return false;
-        length -= sizeof(word);
     }
-    word = everywhere('a'); /* for those that the rest does not have */
-    memcpy(&word, text, length);
+    if (done > 0) /* the last eight, some of them again */
+        memcpy(&word, text + length - sizeof(word), sizeof(word));
+    else
+        memcpy(&word, text, length);
     return octets_are_valid(word);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SMALL = 1024 /* octets */ };
+
 static void *memory_or_abort(void *memory)
 {
     static const char text[] = "pbkv: out of memory\n";
@@ -20,9 +22,12 @@ static void *memory_or_abort(void *memory)
     abort();
 }
 
+/* glibc keeps small pieces at hand for malloc, but not for calloc. */
 void *memory_new(size_t size)
 {
-    return memory_or_abort(calloc(1, size ? size : 1));
+    if (size == 0 || size > SMALL)
+        return memory_or_abort(calloc(1, size ? size : 1));
+    return memset(memory_or_abort(malloc(size)), 0, size);
 }
 
 void *memory_resize(void *old, size_t size)

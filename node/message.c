@@ -135,15 +135,11 @@ int message_decode(struct arena *arena, const uint8_t *data, size_t length,
 struct bytes *message_encode(const Pbkv__Body *body)
 {
     struct bytes *encoded;
-    size_t size;
 
     assert(message_check(body) == 0);
-    size = message_hot_size(body);
-    if (size > 0) {
-        encoded = bytes_new_uninitialised(size);
-        message_hot_write(body, encoded->data);
+    encoded = message_hot_encode(body);
+    if (encoded)
         return encoded;
-    }
     encoded = bytes_new_uninitialised(pbkv__body__get_packed_size(body));
     pbkv__body__pack(body, encoded->data);
     return encoded;

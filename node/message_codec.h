@@ -18,11 +18,9 @@
 #include "node/message.h"
 #include "node/wire.h"
 
-/* Returns the octets of the encoded body, or 0 when it is for protobuf-c. */
-size_t message_hot_size(const Pbkv__Body *body);
-
-/* Writes a body for which message_hot_size is not 0 into that many octets. */
-void message_hot_write(const Pbkv__Body *body, uint8_t *room);
+/* Returns the encoded body, with one reference for the caller, or NULL when it
+ * is for protobuf-c. */
+struct bytes *message_hot_encode(const Pbkv__Body *body);
 
 /* Decodes a Body into an arena that is ready for it, without checking it.
  * Returns NULL when it is for protobuf-c, or when the arena is exhausted. */

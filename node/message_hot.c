@@ -331,26 +331,8 @@ static bool is_hot(const Pbkv__Body *body)
     }
 }
 
-static uint8_t *put_body_tag(uint8_t *room, Pbkv__Body__KindCase kind)
+static void write_inside(const Pbkv__Body *body, uint8_t *room)
 {
-    return wire_put_varint(room, (uint64_t)kind << 3 | WIRE_DELIMITED);
-}
-
-size_t message_hot_size(const Pbkv__Body *body)
-{
-    size_t inside;
-
-    if (!is_hot(body))
-        return 0;
-    inside = inside_size(body);
-    return wire_varint_size((uint64_t)body->kind_case << 3) +
-           wire_varint_size(inside) + inside;
-}
-
-void message_hot_write(const Pbkv__Body *body, uint8_t *room)
-{
-    room = put_body_tag(room, body->kind_case);
-    room = wire_put_varint(room, inside_size(body));
     switch (body->kind_case) {
     case PBKV__BODY__KIND_GET: get_write(body->get, room); break;
     case PBKV__BODY__KIND_PUT: put_write(body->put, room); break;
@@ -366,6 +348,23 @@ void message_hot_write(const Pbkv__Body *body, uint8_t *room)
         assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
         ack_write(body->forward_ack, room);
     }
+}
+
+struct bytes *message_hot_encode(const Pbkv__Body *body)
+{
+    uint64_t tag = (uint64_t)body->kind_case << 3 | WIRE_DELIMITED;
+    struct bytes *encoded;
+    uint8_t *room;
+    size_t inside;
+
+    if (!is_hot(body))
+        return NULL;
+    inside = inside_size(body);
+    encoded = bytes_new_uninitialised(wire_varint_size(tag) +
+                                      wire_varint_size(inside) + inside);
+    room = wire_put_varint(encoded->data, tag);
+    write_inside(body, wire_put_varint(room, inside));
+    return encoded;
 }
 
 /* ---- Body: reading ------------------------------------------------------- */

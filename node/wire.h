@@ -85,6 +85,28 @@ static inline bool wire_read_short(struct wire_reader *reader, unsigned field,
     return true;
 }
 
+/* Both ways for eight octets are one instruction to a compiler, as long as they
+ * are no loop. */
+static inline uint64_t wire_from_fixed64(const uint8_t *at)
+{
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
+           (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 |
+           (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
+           (uint64_t)at[7] << 56;
+}
+
+static inline void wire_to_fixed64(uint8_t *at, uint64_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+    at[2] = (uint8_t)(value >> 16);
+    at[3] = (uint8_t)(value >> 24);
+    at[4] = (uint8_t)(value >> 32);
+    at[5] = (uint8_t)(value >> 40);
+    at[6] = (uint8_t)(value >> 48);
+    at[7] = (uint8_t)(value >> 56);
+}
+
 /* Reads eight octets, if their tag comes next. */
 static inline bool wire_read_fixed64(struct wire_reader *reader, unsigned field,
                                      uint64_t *value)
@@ -93,9 +115,7 @@ static inline bool wire_read_fixed64(struct wire_reader *reader, unsigned field,
         return true;
     if (reader->end - reader->at < 8)
         return false;
-    *value = 0;
-    for (unsigned i = 0; i < 8; i++)
-        *value |= (uint64_t)reader->at[i] << (8 * i);
+    *value = wire_from_fixed64(reader->at);
     reader->at += 8;
     return true;
 }
@@ -166,9 +186,8 @@ static inline uint8_t *wire_put_fixed64(uint8_t *room, unsigned field,
     if (value == 0)
         return room;
     room = wire_put_tag(room, field, WIRE_FIXED64);
-    for (unsigned i = 0; i < 8; i++)
-        *room++ = (uint8_t)(value >> (8 * i));
-    return room;
+    wire_to_fixed64(room, value);
+    return room + 8;
 }
 
 static inline uint8_t *wire_put_octets(uint8_t *room, unsigned field,

@@ -40,7 +40,14 @@ struct connection;
 struct route;
 struct parcel;
 struct listener;
-struct post;
+
+/* Functions that other threads want to be run here. Two of these change places
+ * when they are taken, so that posting needs no memory of its own. */
+struct posts {
+    struct post *all;
+    size_t count;
+    size_t capacity;
+};
 
 /* The runtime's own figures: what is too frequent for a named counter. */
 struct figures {
@@ -83,15 +90,15 @@ struct rpc {
     bool shares;        /* the reactor is somebody else's */
     struct event *turn; /* ends a turn of the loop */
     bool turn_scheduled;
-    bool ending;  /* the end of a turn is under way */
-    bool posted;  /* there may be posts, or a wish to stop */
+    bool ending; /* the end of a turn is under way */
+    bool posted; /* there may be posts, or a wish to stop */
+    struct posts taken;
     unsigned due; /* bits of timers that fire at the end of the turn */
     struct rpc_timer timers[TIMERS_MAX];
     struct event *signals[2]; /* SIGINT and SIGTERM, if wanted */
 
     /* Guarded by the reactor's mutex: what other threads write. */
-    struct post *first_post;
-    struct post *last_post;
+    struct posts posts;
     bool stop_wanted; /* no more posts */
     bool summoned;    /* in reactor->summoned */
     struct rpc *prev_summoned;

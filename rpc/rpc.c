@@ -37,7 +37,6 @@ enum {
 };
 
 struct post {
-    struct post *next;
     rpc_posted_function function;
     void *argument;
 };
@@ -193,19 +192,20 @@ void rpc_schedule_turn(struct rpc *rpc)
     event_active(rpc->turn, EV_TIMEOUT, 0);
 }
 
-/* Takes all posts. Returns the first, and whether the loop is to stop after
- * them: a post is never accepted after the wish to stop. */
-static struct post *take_posts(struct rpc *rpc, bool *stop)
+/* Takes all posts. Returns whether the loop is to stop after them: a post is
+ * never accepted after the wish to stop. */
+static bool take_posts(struct rpc *rpc)
 {
-    struct post *post;
+    struct posts taken = rpc->taken;
+    bool stop;
 
+    assert(taken.count == 0);
     pthread_mutex_lock(&rpc->reactor->mutex);
-    post = rpc->first_post;
-    rpc->first_post = NULL;
-    rpc->last_post = NULL;
-    *stop = rpc->stop_wanted;
+    rpc->taken = rpc->posts;
+    rpc->posts = taken;
+    stop = rpc->stop_wanted;
     pthread_mutex_unlock(&rpc->reactor->mutex);
-    return post;
+    return stop;
 }
 
 static void run_post(struct rpc *rpc, const struct post *post)
@@ -219,25 +219,21 @@ static void run_post(struct rpc *rpc, const struct post *post)
     effects_carry_out(rpc);
 }
 
-static void run_posts(struct rpc *rpc, struct post *post)
+static void run_posts(struct rpc *rpc)
 {
-    while (post != NULL) {
-        struct post *next = post->next;
-
-        run_post(rpc, post);
-        free(post);
-        post = next;
-    }
+    for (size_t i = 0; i < rpc->taken.count; i++)
+        run_post(rpc, &rpc->taken.all[i]);
+    rpc->taken.count = 0;
 }
 
 /* Runs what was posted, and then halts if that is wanted. What this posts
  * waits for the next turn, so that sockets get theirs. */
 static void attend(struct rpc *rpc)
 {
-    bool stop;
+    bool stop = take_posts(rpc);
 
     rpc->posted = false;
-    run_posts(rpc, take_posts(rpc, &stop));
+    run_posts(rpc);
     if (stop)
         rpc_halt(rpc, 0);
 }
@@ -361,26 +357,28 @@ void rpc_halt(struct rpc *rpc, int result)
         event_base_loopbreak(rpc->reactor->base);
 }
 
+/* Adds a post. The caller holds the mutex. */
+static void posts_add(struct posts *posts, struct post post)
+{
+    if (posts->count == posts->capacity) {
+        posts->capacity = posts->capacity ? 2 * posts->capacity : 8;
+        posts->all =
+            memory_resize(posts->all, posts->capacity * sizeof(*posts->all));
+    }
+    posts->all[posts->count++] = post;
+}
+
 int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument)
 {
-    struct post *post = memory_new(sizeof(*post));
     bool accepted;
 
-    post->function = function;
-    post->argument = argument;
     pthread_mutex_lock(&rpc->reactor->mutex);
     accepted = !rpc->stop_wanted;
     if (accepted) {
-        if (rpc->last_post == NULL)
-            rpc->first_post = post;
-        else
-            rpc->last_post->next = post;
-        rpc->last_post = post;
+        posts_add(&rpc->posts, (struct post){function, argument});
         reactor_summon(rpc->reactor, rpc);
     }
     pthread_mutex_unlock(&rpc->reactor->mutex);
-    if (!accepted)
-        free(post);
     return accepted ? 0 : -ESHUTDOWN;
 }
 
@@ -644,6 +642,8 @@ void rpc_free(struct rpc *rpc)
     env_release(&rpc->env);
     if (!rpc->shares)
         reactor_free(rpc->reactor);
+    free(rpc->posts.all);
+    free(rpc->taken.all);
     free(rpc->stamp);
     free(rpc);
 }
