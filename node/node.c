@@ -30,6 +30,12 @@ void node_timer(struct node *node, struct env *env, unsigned slot)
     node->type->check(node);
 }
 
+void node_foresee(const struct node *node, const Pbkv__Body *body)
+{
+    if (node->type->foresee)
+        node->type->foresee(node, body);
+}
+
 void node_release(struct node *node)
 {
     if (node)

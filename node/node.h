@@ -83,6 +83,11 @@ struct node_type {
 
     /* Fills in a zeroed inspection. */
     void (*inspect)(const struct node *node, struct inspection *inspection);
+
+    /* A message has arrived and will probably be delivered in a moment: the
+     * role may bring what it will touch into the processor's caches. Changes
+     * nothing, and no runtime has to call it. NULL: nothing to do. */
+    void (*foresee)(const struct node *node, const Pbkv__Body *body);
 };
 
 struct node {
@@ -95,6 +100,9 @@ void node_start(struct node *node, struct env *env);
 void node_message(struct node *node, struct env *env, const struct peer *from,
                   const Pbkv__Body *body);
 void node_timer(struct node *node, struct env *env, unsigned slot);
+
+/* Tells the role what will come, if it wants to know. */
+void node_foresee(const struct node *node, const Pbkv__Body *body);
 
 /* Release a node through its type. NULL is allowed. */
 void node_release(struct node *node);

@@ -14,6 +14,8 @@
 
 #include "node/memory.h"
 
+enum { CACHE_LINE = 64 /* octets */ };
+
 struct kv_entry {
     struct bytes *key;
     struct bytes *value;
@@ -99,6 +101,43 @@ static struct kv_entry *kv_find(const struct kv *kv, const void *key,
             return entry;
     }
     return NULL;
+}
+
+uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length)
+{
+    uint32_t hash = key_hash(length > 0 ? key : "", length);
+
+    kv_index_foresee(&kv->index, hash);
+    return hash;
+}
+
+/* Returns the first entry under a hash, which is the right one but for keys
+ * with the same hash, or NULL. */
+static const struct kv_entry *first_entry(const struct kv *kv, uint32_t hash)
+{
+    struct kv_search search = kv_search_begin(&kv->index, hash);
+    size_t position;
+
+    return kv_search_next(&search, &position) ? &kv->entries[position] : NULL;
+}
+
+void kv_foresee_entry(const struct kv *kv, uint32_t hash)
+{
+    const struct kv_entry *entry = first_entry(kv, hash);
+
+    if (entry)
+        __builtin_prefetch(entry);
+}
+
+void kv_foresee_octets(const struct kv *kv, uint32_t hash)
+{
+    const struct kv_entry *entry = first_entry(kv, hash);
+
+    if (!entry)
+        return;
+    __builtin_prefetch(entry->key);
+    __builtin_prefetch(entry->value);
+    __builtin_prefetch((const char *)entry->value + CACHE_LINE);
 }
 
 /* Adds a key without a value. */

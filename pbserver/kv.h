@@ -58,6 +58,18 @@ bool kv_release_some(struct kv *kv, size_t keys);
 /* Makes copy a copy that shares keys and values. copy is not initialised. */
 void kv_clone(const struct kv *kv, struct kv *copy);
 
+/*
+ * Hints without any effect, for keys that will be looked up soon: in a large
+ * store every step of a search waits for memory, and these make several wait at
+ * the same time. The first brings the key's slot in the index into the caches
+ * and returns the key's hash, the second the entry, the third key and value.
+ * Each needs what the one before has brought, so there should be other work in
+ * between.
+ */
+uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length);
+void kv_foresee_entry(const struct kv *kv, uint32_t hash);
+void kv_foresee_octets(const struct kv *kv, uint32_t hash);
+
 /* Returns the value of a key, borrowed, or NULL when it was never written. */
 struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
 

@@ -84,6 +84,12 @@ void kv_index_add(struct kv_index *index, uint32_t hash, size_t position)
     index->count++;
 }
 
+void kv_index_foresee(const struct kv_index *index, uint32_t hash)
+{
+    if (index->table.slots)
+        __builtin_prefetch(&index->table.slots[hash & (index->table.size - 1)]);
+}
+
 static void search_table(struct kv_search *search, const struct kv_table *table)
 {
     search->table = table->slots ? table : NULL;

@@ -45,6 +45,9 @@ void kv_index_release(struct kv_index *index);
 /* Adds a position, less than KV_INDEX_LIMIT, under a hash. */
 void kv_index_add(struct kv_index *index, uint32_t hash, size_t position);
 
+/* Brings the slot of a hash into the caches: a hint without any effect. */
+void kv_index_foresee(const struct kv_index *index, uint32_t hash);
+
 /* A search: begin with kv_search_begin, then ask kv_search_next for one
  * position after another until the right one is found or there are no more. */
 struct kv_search {

@@ -433,6 +433,8 @@ static Pbkv__Status apply_forward(struct server *server, struct env *env,
         env_log(env, LOG_LEVEL_DEBUG, "forward.duplicate", "op %" PRIu64,
                 forward->first);
     for (size_t i = 0; i < forward->n_ops && status == PBKV__STATUS__OK; i++) {
+        if (i % STATE_FORESEEN_MAX == 0)
+            state_foresee(&server->state, forward->ops + i, forward->n_ops - i);
         if (forward->first + i > server->state.op)
             status = apply_next(server, env, forward->ops[i]);
     }

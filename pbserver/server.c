@@ -243,6 +243,19 @@ static void check_primary(const struct server *server)
     }
 }
 
+/* The search for a key begins with its slot in the index. */
+static void foresee(const struct node *node, const Pbkv__Body *body)
+{
+    const struct kv *kv = &server_of_const(node)->state.kv;
+
+    if (body->kind_case == PBKV__BODY__KIND_PUT)
+        kv_foresee(kv, body->put->key.data, body->put->key.len);
+    else if (body->kind_case == PBKV__BODY__KIND_APPEND)
+        kv_foresee(kv, body->append->key.data, body->append->key.len);
+    else if (body->kind_case == PBKV__BODY__KIND_GET)
+        kv_foresee(kv, body->get->key.data, body->get->key.len);
+}
+
 static void check(const struct node *node)
 {
     const struct server *server = server_of_const(node);
@@ -298,6 +311,7 @@ static const struct node_type server_type = {
     .clone = server_clone,
     .release = server_release,
     .describe = describe,
+    .foresee = foresee,
     .check = check,
     .inspect = inspect,
 };

@@ -146,6 +146,20 @@ bool state_can_apply(const struct state *state,
            append_fits(state, operation);
 }
 
+void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count)
+{
+    uint32_t hashes[STATE_FORESEEN_MAX];
+
+    if (count > STATE_FORESEEN_MAX)
+        count = STATE_FORESEEN_MAX;
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = kv_foresee(&state->kv, ops[i]->key.data, ops[i]->key.len);
+    for (size_t i = 0; i < count; i++)
+        kv_foresee_entry(&state->kv, hashes[i]);
+    for (size_t i = 0; i < count; i++)
+        kv_foresee_octets(&state->kv, hashes[i]);
+}
+
 static void apply_to_store(struct kv *kv, const struct operation *operation,
                            uint64_t number)
 {

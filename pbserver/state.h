@@ -83,6 +83,12 @@ bool state_can_apply(const struct state *state,
  * and what each of them costs besides. */
 uint64_t state_size(const struct state *state);
 
+enum { STATE_FORESEEN_MAX = 16 /* operations that state_foresee looks at */ };
+
+/* Brings into the caches what applying the first of these operations, up to
+ * STATE_FORESEEN_MAX, will touch: a hint without any effect (kv.h). */
+void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count);
+
 /* Applies a decided operation as number state->op + 1. A key that was changed
  * by this or a later operation already (it came with a state transfer) is left
  * as it is (rule T3). */

@@ -125,6 +125,7 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
 
     if (error < 0)
         return refuse_undecodable(rpc, error);
+    node_foresee(rpc->node, frame->body);
     if (host_clock_check_stamp(frame) < 0)
         return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
     if (!is_for_us(rpc, frame))

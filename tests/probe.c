@@ -96,9 +96,9 @@ static void inspect(const struct node *node, struct inspection *inspection)
 
 struct probe *probe_new(void)
 {
-    static const struct node_type type = {"probe",  on_start, on_message,
-                                          on_timer, clone,    release,
-                                          describe, check,    inspect};
+    static const struct node_type type = {
+        "probe", on_start, on_message, on_timer, clone,
+        release, describe, check,      inspect,  NULL};
     struct probe *probe = memory_new(sizeof(*probe));
 
     probe->node.type = &type;
