@@ -348,6 +348,8 @@ static void clone_calls(const struct client *client, struct client *copy)
     const struct call *call;
 
     copy->calls = NULL;
+    copy->spare = NULL;
+    copy->spares = 0;
     for (call = client->calls; call; call = call->hh.next) {
         struct call *twin = memory_new(sizeof(*twin));
 
@@ -387,6 +389,10 @@ static void client_release(struct node *node)
         HASH_DEL(client->calls, call);
         bytes_release(call->key);
         bytes_release(call->value);
+        free(call);
+    }
+    while ((call = client->spare) != NULL) {
+        client->spare = call->next;
         free(call);
     }
     free(client->sessions);

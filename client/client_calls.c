@@ -9,13 +9,41 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/client_state.h"
 #include "node/message.h"
 
+enum { SPARES_MAX = 64 /* calls that are kept for others */ };
+
+/* Returns a call with nothing in it. Calls end and begin all the time, many at
+ * once, which malloc is not made for. */
+static struct call *call_new(struct client *client)
+{
+    struct call *call = client->spare;
+
+    if (!call)
+        return memory_new(sizeof(*call));
+    client->spare = call->next;
+    client->spares--;
+    memset(call, 0, sizeof(*call));
+    return call;
+}
+
+static void call_free(struct client *client, struct call *call)
+{
+    if (client->spares == SPARES_MAX) {
+        free(call);
+        return;
+    }
+    call->next = client->spare;
+    client->spare = call;
+    client->spares++;
+}
+
 struct call *client_calls_add(struct client *client, Pbkv__Body__KindCase kind)
 {
-    struct call *call = memory_new(sizeof(*call));
+    struct call *call = call_new(client);
 
     assert(client->last_tag < UINT64_MAX);
     call->tag = ++client->last_tag;
@@ -200,7 +228,7 @@ void client_call_forget(struct client *client, struct call *call)
     HASH_DEL(client->calls, call);
     bytes_release(call->key);
     bytes_release(call->value);
-    free(call);
+    call_free(client, call);
 }
 
 void client_call_end(struct client *client, struct env *env, struct call *call,

@@ -91,6 +91,8 @@ struct client {
     /* Calls under way, in the order of their tags. callers counts those that
      * somebody waits for, viewers the GET_VIEWs among them. */
     struct call *calls;
+    struct call *spare; /* calls that ended, for the next ones; by `next` */
+    uint32_t spares;
     uint64_t last_tag;
     uint32_t callers;
     uint32_t viewers;

@@ -89,7 +89,9 @@ static bool name_repeats(const Pbkv__Frame *frame, size_t index)
     for (size_t i = 0; i < index; i++) {
         const ProtobufCBinaryData *other = &frame->vector[i]->host;
 
+        /* Names of the lives of one server differ at their ends. */
         if (other->len == host->len &&
+            other->data[host->len - 1] == host->data[host->len - 1] &&
             memcmp(other->data, host->data, host->len) == 0)
             return true;
     }

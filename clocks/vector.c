@@ -181,41 +181,36 @@ static uint64_t everywhere(uint8_t octet)
     return UINT64_C(0x0101010101010101) * octet;
 }
 
-/* Returns a word that is not 0 if an octet of this one is less than limit, at
- * most 0x80, and no octet is 0x80 or more. */
-static uint64_t has_less(uint64_t word, uint8_t limit)
+/* Returns a word whose octets have their highest bit set where eight octets may
+ * not be in a name, or behind such an octet: this runs for every name in every
+ * message, and one by one they take longer than all else about a stamp. What is
+ * subtracted borrows from an octet that is too small, what is added carries
+ * into the highest bit of one that is too large. */
+static uint64_t bad_octets(uint64_t word)
 {
-    return (word - everywhere(limit)) & ~word & everywhere(0x80);
-}
+    uint64_t ones = everywhere(1);
 
-/* Whether eight octets may all be in a name: this runs for every name in every
- * message, and one by one they take longer than all else about a stamp. */
-static bool octets_are_valid(uint64_t word)
-{
-    uint64_t bad = word & everywhere(0x80);
-
-    bad |= has_less(word, '!');
-    bad |= has_less(word ^ everywhere(0x7f), 1);
-    bad |= has_less(word ^ everywhere('"'), 1);
-    bad |= has_less(word ^ everywhere('\\'), 1);
-    return bad == 0;
+    return word | (word - everywhere('!')) | (word + ones) |
+           ((word ^ everywhere('"')) - ones) |
+           ((word ^ everywhere('\\')) - ones);
 }
 
 bool host_name_is_valid(const char *text, size_t length)
 {
     uint64_t word = everywhere('a'); /* for those that a short one lacks */
+    uint64_t bad = 0;
     size_t done = 0;
 
     if (length == 0 || length > HOST_NAME_MAX_LENGTH)
         return false;
     for (; length - done >= sizeof(word); done += sizeof(word)) {
         memcpy(&word, text + done, sizeof(word));
-        if (!octets_are_valid(word))
-            return false;
+        bad |= bad_octets(word);
     }
     if (done > 0) /* the last eight, some of them again */
         memcpy(&word, text + length - sizeof(word), sizeof(word));
     else
         memcpy(&word, text, length);
-    return octets_are_valid(word);
+    bad |= bad_octets(word);
+    return (bad & everywhere(0x80)) == 0;
 }

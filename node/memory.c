@@ -22,17 +22,18 @@ static void *memory_or_abort(void *memory)
     abort();
 }
 
-/* glibc keeps small pieces at hand for malloc, but not for calloc. */
+void *memory_resize(void *old, size_t size)
+{
+    return memory_or_abort(realloc(old, size));
+}
+
+/* glibc keeps small pieces at hand for malloc and for the realloc of nothing,
+ * but not for calloc. */
 void *memory_new(size_t size)
 {
     if (size == 0 || size > SMALL)
         return memory_or_abort(calloc(1, size ? size : 1));
-    return memset(memory_or_abort(malloc(size)), 0, size);
-}
-
-void *memory_resize(void *old, size_t size)
-{
-    return memory_or_abort(realloc(old, size));
+    return memset(memory_resize(NULL, size), 0, size);
 }
 
 char *memory_copy_text(const char *text)

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <protobuf-c/protobuf-c.h>
+#include "pbkv.pb-c.h"
 
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_DELIMITED = 2 };
 

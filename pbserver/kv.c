@@ -67,14 +67,12 @@ void digest_sum_subtract(struct digest_sum *sum, const void *octets,
     sum->high -= hash.high64;
 }
 
-static uint64_t key_seed(const struct bytes *key)
+/* The hash of a key. Its lower half leads to slots of the index, all of it is
+ * the seed of the value's hash in the digest. */
+static uint64_t key_hash(const void *key, size_t length)
 {
-    return XXH3_64bits(key->data, key->length);
-}
-
-static uint32_t key_hash(const void *key, size_t length)
-{
-    return (uint32_t)XXH3_64bits(key, length);
+    /* An empty key in a message is NULL. */
+    return XXH3_64bits(length > 0 ? key : "", length);
 }
 
 static bool key_is(const struct bytes *key, const void *octets, size_t length)
@@ -82,15 +80,13 @@ static bool key_is(const struct bytes *key, const void *octets, size_t length)
     return key->length == length && memcmp(key->data, octets, length) == 0;
 }
 
-static struct kv_entry *kv_find(const struct kv *kv, const void *key,
-                                size_t length)
+/* Returns the entry of a key with this hash, or NULL. */
+static struct kv_entry *find_hashed(const struct kv *kv, uint64_t hash,
+                                    const void *key, size_t length)
 {
-    struct kv_search search;
+    struct kv_search search = kv_search_begin(&kv->index, (uint32_t)hash);
     size_t position;
 
-    if (length == 0)
-        key = ""; /* an empty key in a message is NULL */
-    search = kv_search_begin(&kv->index, key_hash(key, length));
     while (kv_search_next(&search, &position)) {
         struct kv_entry *entry = &kv->entries[position];
 
@@ -103,9 +99,15 @@ static struct kv_entry *kv_find(const struct kv *kv, const void *key,
     return NULL;
 }
 
+static struct kv_entry *kv_find(const struct kv *kv, const void *key,
+                                size_t length)
+{
+    return find_hashed(kv, key_hash(key, length), key, length);
+}
+
 uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length)
 {
-    uint32_t hash = key_hash(length > 0 ? key : "", length);
+    uint32_t hash = (uint32_t)key_hash(key, length);
 
     kv_index_foresee(&kv->index, hash);
     return hash;
@@ -140,8 +142,8 @@ void kv_foresee_octets(const struct kv *kv, uint32_t hash)
     __builtin_prefetch((const char *)entry->value + CACHE_LINE);
 }
 
-/* Adds a key without a value. */
-static struct kv_entry *kv_add(struct kv *kv, struct bytes *key)
+/* Adds a key with this hash, without a value. */
+static struct kv_entry *kv_add(struct kv *kv, uint64_t hash, struct bytes *key)
 {
     struct kv_entry *entry;
 
@@ -150,27 +152,26 @@ static struct kv_entry *kv_add(struct kv *kv, struct bytes *key)
         kv->entries =
             memory_resize(kv->entries, kv->capacity * sizeof(*kv->entries));
     }
-    kv_index_add(&kv->index, key_hash(key->data, key->length), kv->count);
+    kv_index_add(&kv->index, (uint32_t)hash, kv->count);
     entry = &kv->entries[kv->count++];
     *entry = (struct kv_entry){.key = bytes_share(key)};
     kv->octets += key->length;
     return entry;
 }
 
-/* Gives an entry a value, which it takes over, and keeps the sums right. */
-static void entry_set(struct kv *kv, struct kv_entry *entry,
+/* Gives an entry, whose key has this hash, a value, which it takes over, and
+ * keeps the sums right. */
+static void entry_set(struct kv *kv, struct kv_entry *entry, uint64_t hash,
                       struct bytes *value, uint64_t op)
 {
-    uint64_t seed = key_seed(entry->key);
-
     assert(op > entry->modified);
     if (entry->value) {
         digest_sum_subtract(&kv->sum, entry->value->data, entry->value->length,
-                            seed);
+                            hash);
         kv->octets -= entry->value->length;
         bytes_release(entry->value);
     }
-    digest_sum_add(&kv->sum, value->data, value->length, seed);
+    digest_sum_add(&kv->sum, value->data, value->length, hash);
     kv->octets += value->length;
     entry->value = value;
     entry->modified = op;
@@ -181,7 +182,8 @@ void kv_clone(const struct kv *kv, struct kv *copy)
     kv_init(copy);
     for (size_t i = 0; i < kv->count; i++) {
         const struct kv_entry *from = &kv->entries[i];
-        struct kv_entry *entry = kv_add(copy, from->key);
+        uint64_t hash = key_hash(from->key->data, from->key->length);
+        struct kv_entry *entry = kv_add(copy, hash, from->key);
 
         entry->value = bytes_share(from->value);
         entry->modified = from->modified;
@@ -204,6 +206,13 @@ uint64_t kv_modified(const struct kv *kv, const void *key, size_t length)
     return entry ? entry->modified : 0;
 }
 
+struct bytes *kv_key(const struct kv *kv, const void *key, size_t length)
+{
+    const struct kv_entry *entry = kv_find(kv, key, length);
+
+    return entry ? bytes_share(entry->key) : bytes_new(key, length);
+}
+
 uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,
                          size_t length)
 {
@@ -216,36 +225,39 @@ uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,
 
 void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op)
 {
-    struct kv_entry *entry = kv_find(kv, key->data, key->length);
+    uint64_t hash = key_hash(key->data, key->length);
+    struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
 
     if (!entry)
-        entry = kv_add(kv, key);
-    entry_set(kv, entry, bytes_share(value), op);
+        entry = kv_add(kv, hash, key);
+    entry_set(kv, entry, hash, bytes_share(value), op);
 }
 
 void kv_put_newer(struct kv *kv, struct bytes *key, struct bytes *value,
                   uint64_t op)
 {
-    struct kv_entry *entry = kv_find(kv, key->data, key->length);
+    uint64_t hash = key_hash(key->data, key->length);
+    struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
 
     if (op <= (entry ? entry->modified : 0))
         return;
     if (!entry)
-        entry = kv_add(kv, key);
-    entry_set(kv, entry, bytes_share(value), op);
+        entry = kv_add(kv, hash, key);
+    entry_set(kv, entry, hash, bytes_share(value), op);
 }
 
 void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
                uint64_t op)
 {
-    struct kv_entry *entry = kv_find(kv, key->data, key->length);
+    uint64_t hash = key_hash(key->data, key->length);
+    struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
 
     if (!entry) {
         kv_put(kv, key, value, op);
         return;
     }
-    entry_set(kv, entry, bytes_concat(entry->value, value->data, value->length),
-              op);
+    entry_set(kv, entry, hash,
+              bytes_concat(entry->value, value->data, value->length), op);
 }
 
 struct kv_item kv_at(const struct kv *kv, size_t position)

@@ -76,6 +76,10 @@ struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
 /* Returns the op number of a key's last change, 0 when it was never written. */
 uint64_t kv_modified(const struct kv *kv, const void *key, size_t length);
 
+/* Returns the key as the map has it, or a copy when it was never written. The
+ * caller owns one reference. */
+struct bytes *kv_key(const struct kv *kv, const void *key, size_t length);
+
 /* Returns the octets that the map would have after key got a value of length
  * octets. */
 uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,

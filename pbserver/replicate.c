@@ -25,6 +25,7 @@
 
 enum {
     FORWARD_OPS_MAX = 4096, /* operations of a Forward */
+    FEW_OPS = 64,           /* of a Forward for which no memory is asked */
     EARLY_REQUESTS = 32,    /* that do not wait for the end of the turn */
     FLIGHT_CHUNKS = 8,      /* chunk_octets that may be on the way */
     PATIENCE_MAX = 5,       /* doublings of the time between resends */
@@ -70,8 +71,11 @@ static size_t batch_size(const struct server *server)
 static void forward_batch(struct server *server, struct env *env)
 {
     size_t count = batch_size(server);
-    Pbkv__LogOp *ops = memory_new(count * sizeof(*ops));
-    Pbkv__LogOp **pointers = memory_new(count * sizeof(*pointers));
+    Pbkv__LogOp few[FEW_OPS], *few_pointers[FEW_OPS];
+    bool many = count > FEW_OPS;
+    Pbkv__LogOp *ops = many ? memory_new(count * sizeof(*ops)) : few;
+    Pbkv__LogOp **pointers =
+        many ? memory_new(count * sizeof(*pointers)) : few_pointers;
     uint64_t first = server->forwarded + 1;
 
     assert(count > 0);
@@ -84,8 +88,10 @@ static void forward_batch(struct server *server, struct env *env)
     }
     send_forward(server, env, first, pointers, count);
     server->forwarded += count;
-    free(pointers);
-    free(ops);
+    if (many) {
+        free(pointers);
+        free(ops);
+    }
 }
 
 static bool backup_owes_something(const struct server *server)

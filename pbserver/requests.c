@@ -158,7 +158,8 @@ static void on_update(struct server *server, struct env *env,
     else if (status != PBKV__STATUS__OK)
         server_reply(server, env, client, update->call, status);
     else {
-        operation.key = bytes_new(update->key.data, update->key.len);
+        operation.key =
+            kv_key(&server->state.kv, update->key.data, update->key.len);
         operation.value = bytes_new(update->value.data, update->value.len);
         execute(server, env, client, update->call, &operation);
     }

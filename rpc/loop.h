@@ -118,6 +118,7 @@ struct rpc {
                                        has not grown for longest first */
     struct event *sweep;            /* runs while there are partials */
     struct route *routes;           /* by address */
+    struct route *recent;           /* that was found last; NULL: none */
     struct parcel *delayed;         /* held back by faults */
     uint32_t delayed_count;
     uint32_t parcel_count; /* delayed, or waiting in a route */

@@ -109,9 +109,13 @@ static struct outgoing parcel_outgoing(const struct parcel *parcel)
 
 static struct route *find(struct rpc *rpc, const struct address *address)
 {
-    struct route *route = NULL;
+    struct route *route = rpc->recent;
 
+    /* Frames for one peer come one after the other. */
+    if (route != NULL && address_equal(&route->address, address))
+        return route;
     HASH_FIND(hh, rpc->routes, address->text, address->length, route);
+    rpc->recent = route;
     return route;
 }
 
@@ -146,6 +150,8 @@ static void route_free(struct route *route)
     if (route->pause != NULL)
         event_free(route->pause);
     HASH_DEL(route->rpc->routes, route);
+    if (route->rpc->recent == route)
+        route->rpc->recent = NULL;
     free(route);
 }
 

@@ -412,6 +412,18 @@ TEST(an_address_is_printable_and_bounded)
     ck_assert_uint_eq(strlen(address.text), ADDRESS_MAX);
     ck_assert_int_eq(address_init(&address, "a b", 3), -EINVAL);
     ck_assert_int_eq(address_init(&address, "a\0b", 3), -EINVAL);
+    for (size_t length = 1; length <= 17; length++) {
+        for (size_t place = 0; place < length; place++) {
+            for (int octet = 0; octet < 256; octet++) {
+                bool good = octet > ' ' && octet <= '~';
+
+                memset(text, 'a', length);
+                text[place] = (char)octet;
+                ck_assert_int_eq(address_init(&address, text, length),
+                                 good ? 0 : -EINVAL);
+            }
+        }
+    }
     ck_assert_int_eq(address_init(&address, "a\x7f", 2), -EINVAL);
     ck_assert_int_eq(address_init(&address, "\xc3\xa4", 2), -EINVAL);
     ck_assert_int_eq(address_init(&address, "unix:/~!", 8), 0);
