@@ -113,6 +113,61 @@ TEST(keys_are_compared_by_all_their_octets)
     kv_release(&kv);
 }
 
+/* A known key takes no memory of its own; an unknown one is not stored. */
+TEST(a_key_is_taken_from_the_map_if_it_is_there)
+{
+    struct kv kv;
+    struct bytes *known, *unknown, *empty;
+
+    kv_init(&kv);
+    put(&kv, "k", "v", 1);
+    known = kv_key(&kv, "k", 1);
+    unknown = kv_key(&kv, "other", 5);
+    empty = kv_key(&kv, NULL, 0);
+    ck_assert_ptr_eq(known, kv_at(&kv, 0).key);
+    ck_assert_uint_eq(unknown->length, 5);
+    ck_assert_mem_eq(unknown->data, "other", 5);
+    ck_assert_uint_eq(empty->length, 0);
+    ck_assert_uint_eq(kv.count, 1);
+    kv_release(&kv);
+    ck_assert_mem_eq(known->data, "k", 1); /* a reference of our own */
+    bytes_release(known);
+    bytes_release(unknown);
+    bytes_release(empty);
+}
+
+static void foresee(const struct kv *kv, const char *key, size_t length)
+{
+    uint32_t hash = kv_foresee(kv, key, length);
+
+    kv_foresee_entry(kv, hash);
+    kv_foresee_octets(kv, hash);
+}
+
+/* In an empty map, for known and unknown keys, and while the index grows. */
+TEST(hints_change_nothing)
+{
+    struct kv kv, twin;
+    char key[16];
+
+    kv_init(&kv);
+    kv_init(&twin);
+    foresee(&kv, NULL, 0);
+    ck_assert_uint_eq(kv.count, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "%u", i);
+        foresee(&kv, key, strlen(key));
+        put(&kv, key, key, i + 1);
+        put(&twin, key, key, i + 1);
+        foresee(&kv, key, strlen(key));
+        ck_assert(same_sum(&kv, &twin));
+        ck_assert_uint_eq(kv.count, twin.count);
+        assert_value(&kv, key, key);
+    }
+    kv_release(&kv);
+    kv_release(&twin);
+}
+
 /* A large map is freed a part at a time, a small one at once. */
 TEST(what_nobody_needs_is_freed_little_by_little)
 {
@@ -862,6 +917,8 @@ TEST(cloned_reads_are_independent)
 
 SUITE("kv", CASE(a_map_keeps_the_newest_value),
       CASE(keys_are_compared_by_all_their_octets),
+      CASE(a_key_is_taken_from_the_map_if_it_is_there),
+      CASE(hints_change_nothing),
       CASE(what_nobody_needs_is_freed_little_by_little),
       CASE(an_entry_that_is_newer_stays), CASE(keys_keep_their_positions),
       CASE(a_map_counts_its_octets),
