@@ -68,16 +68,17 @@ void digest_sum_subtract(struct digest_sum *sum, const void *octets,
 }
 
 /* The hash of a key. Its lower half leads to slots of the index, all of it is
- * the seed of the value's hash in the digest. */
+ * the seed of the value's hash in the digest. An empty key in a message is
+ * NULL, here and below. */
 static uint64_t key_hash(const void *key, size_t length)
 {
-    /* An empty key in a message is NULL. */
     return XXH3_64bits(length > 0 ? key : "", length);
 }
 
 static bool key_is(const struct bytes *key, const void *octets, size_t length)
 {
-    return key->length == length && memcmp(key->data, octets, length) == 0;
+    return key->length == length &&
+           (length == 0 || memcmp(key->data, octets, length) == 0);
 }
 
 /* Returns the entry of a key with this hash, or NULL. */
