@@ -396,8 +396,8 @@ endif
 test: deps all suites ## build and run the tests; TESTS="test_clocks" selects
 	@$(IN_TREE) tests/run.sh $(or $(TESTS),$(notdir $(SUITES) $(SCRIPTS:.sh=)))
 
-# Tests with threads, and those that take no hundred times as long under valgrind
-# as without it.
+# Tests with threads, and those that do not take a hundred times as long under
+# valgrind as without it.
 RACE_TESTS     := $(filter race_% test_library test_rpc%,$(notdir $(SUITES)))
 MEMCHECK_TESTS := $(RACE_TESTS) $(filter test_clocks test_faults test_message \
                   test_node test_client test_server test_kv test_tsv \
