@@ -16,7 +16,8 @@
 #   tests/*.c         otherwise: help for all test programs
 #   tests/labs/labN.c become one program each, the suite of lab N; the other
 #                     files there are help for them
-#   tests/labs/solutions/NAME/*.c take the place of the kv server in lab 2B
+#   tests/labs/solutions/NAME/*.c take the place of the kv server in lab 2B,
+#                     with what those have in common in tests/labs/solutions/*.c
 #   X/*.c             otherwise: the modules
 #
 # The modules go into one private archive, from which each program takes what it
@@ -98,8 +99,10 @@ LABS      := $(filter lab0 lab1a lab1b lab2a lab2b lab2c,\
              $(basename $(notdir $(LAB_FILES))))
 LAB_HELP_SOURCES := $(filter-out $(LABS:%=tests/labs/%.c) \
                     %_main.c,$(LAB_FILES))
-SOLUTIONS := $(notdir $(wildcard tests/labs/solutions/*))
+SOLUTION_PARTS   := $(sort $(wildcard tests/labs/solutions/*.c))
 SOLUTION_SOURCES := $(sort $(wildcard tests/labs/solutions/*/*.c))
+SOLUTIONS        := $(sort $(notdir $(patsubst %/,%,$(dir \
+                    $(SOLUTION_SOURCES)))))
 FUZZ_SOURCES  := $(sort $(wildcard tests/fuzz/*.c))
 FUZZ_TARGETS  := $(filter tests/fuzz/fuzz_%.c,$(FUZZ_SOURCES))
 # libFuzzer brings a main of its own; otherwise it is replay.c's.
@@ -116,7 +119,7 @@ PART_OBJECTS := $(PROTO_OBJECT) $(call object,$(PART_SOURCES))
 OBJECTS      := $(PART_OBJECTS) \
                 $(call object,$(TOOL_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES) \
                 $(BENCH_SOURCES) $(CHAOS_SOURCES) $(FUZZ_SOURCES) \
-                $(LAB_FILES) $(SOLUTION_SOURCES))
+                $(LAB_FILES) $(SOLUTION_PARTS) $(SOLUTION_SOURCES))
 ARCHIVE      := $(B)/obj/modules.a
 TOOL_MAIN    := $(call object,client/tool_main.c)
 HELP         := $(B)/obj/tests/help.a
@@ -282,6 +285,7 @@ LAB_HELP     := $(B)/obj/tests/labs/help.a
 MICROSCOPE   := $(if $(wildcard tests/labs/microscope_main.c),\
                 $(B)/labs/microscope)
 PLANTED      := $(B)/obj/tests/labs/planted.o
+PLANTED_PART := $(B)/obj/tests/labs/solutions/member.o
 PLANTED_SOURCE := $(or $(wildcard tests/labs/planted/replica.c),\
                   $(B)/planted/replica.c)
 
@@ -299,15 +303,17 @@ $(B)/planted/replica.c: tests/labs/solutions/stopwait/replica.c \
 $(PLANTED): $(PLANTED_SOURCE) $(CONFIG)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -MMD -MP -c -o $@ $<
+
+-include $(PLANTED:.o=.d)
 
 $(MICROSCOPE): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o $(PLANTED) \
-               $(LAB_HELP) $(ARCHIVE)
+               $(PLANTED_PART) $(LAB_HELP) $(ARCHIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-$(B)/labs/lab2c: $(PLANTED)
+$(B)/labs/lab2c: $(PLANTED) $(PLANTED_PART)
 
 # What grades: a sandbox, and the writer of reports.
 GRADERS := $(if $(wildcard tests/labs/grade.sh),$(B)/labs/sandbox \
@@ -323,19 +329,24 @@ $(LAB_PROGRAMS): $(B)/labs/%: $(B)/obj/tests/labs/%.o $(LAB_HELP) $(HELP) \
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TEST_LIBS) $(LIBS)
 
+SOLUTION_HELP := $(B)/obj/tests/labs/solutions.a
+$(SOLUTION_HELP): $(call object,$(SOLUTION_PARTS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 # Another solution comes before the archive, which then gives nothing that it
 # has. Live tests find its pbserver beside the other programs.
 define solution_rule
 $(B)/labs/$(1)/lab2b: $(B)/obj/tests/labs/lab2b.o $(LAB_HELP) \
     $(call object,$(filter tests/labs/solutions/$(1)/%,$(SOLUTION_SOURCES))) \
-    $(HELP) $(B)/obj/client/tool.a $(ARCHIVE)
+    $(SOLUTION_HELP) $(HELP) $(B)/obj/client/tool.a $(ARCHIVE)
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(LINK) -o $$@ $$^ $$(TEST_LIBS) $$(LIBS)
 
 $(B)/labs/$(1)/pbserver: $(B)/obj/pbserver/main.o \
     $(call object,$(filter tests/labs/solutions/$(1)/%,$(SOLUTION_SOURCES))) \
-    $(ARCHIVE) | programs
+    $(SOLUTION_HELP) $(ARCHIVE) | programs
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(LINK) -o $$@ $$(filter-out programs,$$^) $$(LIBS)
@@ -534,7 +545,8 @@ uninstall: ## remove exactly what install put there
 # ---- Keeping it clean -----------------------------------------------------
 
 OUR_C := $(sort $(foreach m,$(MODULES) tests tests/bench tests/chaos \
-         tests/fuzz tests/labs tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
+         tests/fuzz tests/labs tests/labs/solutions \
+         tests/labs/solutions/*,$(wildcard $(m)/*.[ch])))
 
 .PHONY: lint format purity
 lint: deps $(PROTO_H) ## check format, common mistakes, lengths and scripts

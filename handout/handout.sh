@@ -71,6 +71,7 @@ is_given() {
     tests/fuzz/* | tests/chaos/* | tests/race_* | tests/reports.sh) return 1 ;;
     tests/mutants* | tests/scenarios/*) return 1 ;;
     tests/labs/lab2c.c | tests/labs/microscope*) [ "$lab" = 2c ] ;;
+    tests/labs/solutions/member.[ch]) [ "$lab" = 2c ] ;;
     tests/labs/mutants* | tests/labs/solutions/*) return 1 ;;
     tests/labs/planted/* | tests/graded.sh | tests/handouts.sh) return 1 ;;
     tests/labs/grade.sh | tests/labs/sandbox* | tests/labs/report_*) return 1 ;;
@@ -150,7 +151,7 @@ while read -r file; do
     esac
 done <"$work/replaced" >"$work/solutions"
 if [ "$lab" != 2c ]; then
-    find "$tree/tests/labs/solutions" -name '*.c' >>"$work/solutions" || :
+    find "$tree/tests/labs/solutions" -name '*.[ch]' >>"$work/solutions" || :
 fi
 {
     echo "$tree/handout/interface.txt"
