@@ -29,14 +29,6 @@ static const struct server *server_at(const struct explorer_view *view,
                : NULL;
 }
 
-static const struct script *script_at(const struct explorer_view *view,
-                                      uint32_t index)
-{
-    return is_a(view, index, "scripted client")
-               ? (const struct script *)view->nodes[index]
-               : NULL;
-}
-
 static const struct view_record *record_of(const struct explorer_view *view)
 {
     return is_a(view, 0, "view service")
@@ -175,7 +167,7 @@ static bool may_be_replaced(const struct explorer_view *view,
     uint32_t over = script->notes[number].knowledge;
 
     for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *other = script_at(view, i);
+        const struct script *other = script_of(view->nodes[i]);
 
         if (!other)
             continue;
@@ -195,7 +187,7 @@ const char *rule_answered_survives(const struct explorer_view *view)
     const struct server *primary = newest_primary(view);
 
     for (uint32_t i = 0; primary && i < view->count; i++) {
-        const struct script *script = script_at(view, i);
+        const struct script *script = script_of(view->nodes[i]);
 
         for (uint32_t j = 0; script && j < script->ended; j++) {
             if (script->ops[j].kind != SCRIPT_GET &&
@@ -210,16 +202,7 @@ const char *rule_answered_survives(const struct explorer_view *view)
 
 const char *rule_linearizable(const struct explorer_view *view)
 {
-    const struct script *scripts[SCRIPT_CLIENTS_MAX];
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *script = script_at(view, i);
-
-        if (script)
-            scripts[count++] = script;
-    }
-    return script_histories_are_linearizable(scripts, count)
+    return script_nodes_are_linearizable(view->nodes, view->count)
                ? NULL
                : "the history is not linearizable";
 }
@@ -293,13 +276,6 @@ static const struct server *as_server(const struct node *node)
                : NULL;
 }
 
-static const struct script *as_script(const struct node *node)
-{
-    return strcmp(node->type->name, "scripted client") == 0
-               ? (const struct script *)node
-               : NULL;
-}
-
 static const struct view_record *as_record(const struct node *node)
 {
     return strcmp(node->type->name, "view service") == 0
@@ -329,7 +305,7 @@ void aspect_servers(const struct node *node, struct sink *sink)
 void aspect_answers(const struct node *node, struct sink *sink)
 {
     const struct server *server = as_server(node);
-    const struct script *script = as_script(node);
+    const struct script *script = script_of(node);
     const struct view_record *record = as_record(node);
 
     if (record)
@@ -362,7 +338,7 @@ void aspect_views(const struct node *node, struct sink *sink)
 
 void aspect_history(const struct node *node, struct sink *sink)
 {
-    const struct script *script = as_script(node);
+    const struct script *script = script_of(node);
 
     for (uint32_t i = 0; script && i < script->begun; i++) {
         const struct script_note *note = &script->notes[i];
@@ -474,7 +450,7 @@ const char *goal_transferring(const struct explorer_view *view)
 const char *goal_answered(const struct explorer_view *view)
 {
     for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *script = script_at(view, i);
+        const struct script *script = script_of(view->nodes[i]);
 
         if (script && script->ended == 0)
             return NULL;
@@ -525,7 +501,7 @@ const char *goal_ended(const struct explorer_view *view)
     uint64_t wanted = view->parameter;
 
     for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *script = script_at(view, i);
+        const struct script *script = script_of(view->nodes[i]);
 
         if (!script)
             continue;
@@ -539,7 +515,7 @@ const char *goal_ended(const struct explorer_view *view)
 const char *goal_finished(const struct explorer_view *view)
 {
     for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *script = script_at(view, i);
+        const struct script *script = script_of(view->nodes[i]);
 
         if (script && script->ended < script->count)
             return NULL;

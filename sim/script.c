@@ -17,16 +17,21 @@ enum { DEADLINE_TICKS = 1000 /* never reached */ };
 
 static const struct node_type script_type;
 
-static struct script *script_of(struct node *node)
+static struct script *own(struct node *node)
 {
     assert(node->type == &script_type);
     return (struct script *)node;
 }
 
-static const struct script *script_of_const(const struct node *node)
+static const struct script *own_const(const struct node *node)
 {
     assert(node->type == &script_type);
     return (const struct script *)node;
+}
+
+const struct script *script_of(const struct node *node)
+{
+    return node && node->type == &script_type ? own_const(node) : NULL;
 }
 
 struct node *script_birth(const void *context, const struct peer *self,
@@ -85,13 +90,13 @@ static void after_event(struct script *script, const struct env *env)
 
 static void on_start(struct node *node, struct env *env)
 {
-    node_start(client_node(script_of(node)->client), env);
+    node_start(client_node(own(node)->client), env);
 }
 
 static void on_message(struct node *node, struct env *env,
                        const struct peer *from, const Pbkv__Body *body)
 {
-    struct script *script = script_of(node);
+    struct script *script = own(node);
 
     node_message(client_node(script->client), env, from, body);
     after_event(script, env);
@@ -99,7 +104,7 @@ static void on_message(struct node *node, struct env *env,
 
 static void on_timer(struct node *node, struct env *env, unsigned slot)
 {
-    struct script *script = script_of(node);
+    struct script *script = own(node);
 
     node_timer(client_node(script->client), env, slot);
     after_event(script, env);
@@ -107,7 +112,7 @@ static void on_timer(struct node *node, struct env *env, unsigned slot)
 
 bool script_wants(const struct node *node)
 {
-    const struct script *script = script_of_const(node);
+    const struct script *script = own_const(node);
 
     return script->ended == script->begun && script->begun < script->count;
 }
@@ -119,7 +124,7 @@ void script_act(struct node *node, struct env *env, uint32_t knowledge)
         [SCRIPT_APPEND] = PBKV__BODY__KIND_APPEND,
         [SCRIPT_GET] = PBKV__BODY__KIND_GET,
     };
-    struct script *script = script_of(node);
+    struct script *script = own(node);
     const struct script_op *op = &script->ops[script->begun];
     struct client_request request = {
         .kind = kinds[op->kind],
@@ -140,14 +145,14 @@ void script_act(struct node *node, struct env *env, uint32_t knowledge)
 
 uint32_t script_progress(const struct node *node)
 {
-    return script_of_const(node)->ended;
+    return own_const(node)->ended;
 }
 
 /* ---- The node ---- */
 
 static struct node *script_clone(const struct node *node)
 {
-    const struct script *script = script_of_const(node);
+    const struct script *script = own_const(node);
     struct script *copy = memory_new(sizeof(*copy));
     struct node *client = client_node(script->client);
 
@@ -160,7 +165,7 @@ static struct node *script_clone(const struct node *node)
 
 static void script_release(struct node *node)
 {
-    struct script *script = script_of(node);
+    struct script *script = own(node);
 
     for (uint32_t i = 0; i < script->ended; i++)
         bytes_release(script->notes[i].value);
@@ -170,7 +175,7 @@ static void script_release(struct node *node)
 
 static void script_describe(const struct node *node, struct sink *sink)
 {
-    const struct script *script = script_of_const(node);
+    const struct script *script = own_const(node);
     struct node *client = client_node(script->client);
 
     sink_u64(sink, "begun", script->begun);
@@ -188,7 +193,7 @@ static void script_describe(const struct node *node, struct sink *sink)
 
 static void script_check(const struct node *node)
 {
-    const struct script *script = script_of_const(node);
+    const struct script *script = own_const(node);
 
     assert(script->ended <= script->begun && script->begun <= script->count);
     assert(script->begun - script->ended <= 1);

@@ -64,8 +64,9 @@ bool script_wants(const struct node *node);
 void script_act(struct node *node, struct env *env, uint32_t knowledge);
 uint32_t script_progress(const struct node *node);
 
-/* Returns whether an operation has ended with a known outcome. */
-bool script_is_known(const struct script_note *note);
+/* Returns the scripted client that a node is, borrowed; NULL for another node
+ * and for NULL. */
+const struct script *script_of(const struct node *node);
 
 /*
  * Returns whether the histories of all scripts together are linearizable: one
@@ -76,5 +77,9 @@ bool script_is_known(const struct script_note *note);
  */
 bool script_histories_are_linearizable(const struct script *const *scripts,
                                        uint32_t count);
+
+/* The same of the scripted clients among the explorer's nodes. */
+bool script_nodes_are_linearizable(const struct node *const *nodes,
+                                   uint32_t count);
 
 #endif

@@ -27,7 +27,7 @@ struct attempt {
     uint32_t item_count;
 };
 
-bool script_is_known(const struct script_note *note)
+static bool is_known(const struct script_note *note)
 {
     return note->status == PBKV__STATUS__OK ||
            note->status == PBKV__STATUS__NO_KEY;
@@ -44,7 +44,7 @@ static bool may_come_next(const struct attempt *attempt, uint32_t client,
 
         for (uint32_t j = 0; j < over; j++) {
             if (!attempt->placed[i][j] &&
-                script_is_known(&attempt->scripts[i]->notes[j]))
+                is_known(&attempt->scripts[i]->notes[j]))
                 return false;
         }
     }
@@ -68,7 +68,7 @@ static bool take_effect(struct attempt *attempt, const struct script_op *op,
     size_t length = op->value ? strlen(op->value) : 0;
 
     if (op->kind == SCRIPT_GET) {
-        if (!script_is_known(note))
+        if (!is_known(note))
             return false;
         if (!item || note->status == PBKV__STATUS__NO_KEY)
             return !item && note->status == PBKV__STATUS__NO_KEY;
@@ -102,7 +102,7 @@ static bool can_be_completed(const struct attempt *attempt)
                 !take_effect(&next, &script->ops[j], &script->notes[j]))
                 continue;
             next.placed[i][j] = true;
-            next.left -= script_is_known(&script->notes[j]);
+            next.left -= is_known(&script->notes[j]);
             if (can_be_completed(&next))
                 return true;
         }
@@ -118,7 +118,24 @@ bool script_histories_are_linearizable(const struct script *const *scripts,
     assert(count <= SCRIPT_CLIENTS_MAX);
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t j = 0; j < scripts[i]->begun; j++)
-            attempt.left += script_is_known(&scripts[i]->notes[j]);
+            attempt.left += is_known(&scripts[i]->notes[j]);
     }
     return can_be_completed(&attempt);
+}
+
+bool script_nodes_are_linearizable(const struct node *const *nodes,
+                                   uint32_t count)
+{
+    const struct script *scripts[SCRIPT_CLIENTS_MAX];
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct script *script = script_of(nodes[i]);
+
+        if (!script)
+            continue;
+        assert(found < SCRIPT_CLIENTS_MAX);
+        scripts[found++] = script;
+    }
+    return script_histories_are_linearizable(scripts, found);
 }

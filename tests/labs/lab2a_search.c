@@ -224,19 +224,9 @@ static struct node *pinger_birth(const void *context, const struct peer *self,
 /* ---- Judgement ------------------------------------------------------------
  */
 
-/* The view service's view; number 0 when it is down. */
-static struct inspection inspect_service(const struct explorer_view *view)
-{
-    struct inspection inspection = {0};
-
-    if (view->nodes[0])
-        view->nodes[0]->type->inspect(view->nodes[0], &inspection);
-    return inspection;
-}
-
 static const char *rule_primary_has_state(const struct explorer_view *view)
 {
-    struct inspection service = inspect_service(view);
+    struct inspection service = search_inspect(view->nodes[0]);
 
     for (uint32_t i = 1; i < view->count && service.view.number > 1; i++) {
         const struct pinger *pinger = pinger_at(view, i);
@@ -253,7 +243,7 @@ static const char *rule_primary_has_state(const struct explorer_view *view)
 static const char *collect(const struct explorer_view *view,
                            struct view known[VIEWS])
 {
-    struct inspection service = inspect_service(view);
+    struct inspection service = search_inspect(view->nodes[0]);
 
     if (service.view.number < VIEWS)
         known[service.view.number] = service.view;
@@ -298,22 +288,11 @@ static const char *rule_views_fit(const struct explorer_view *view)
 /* The view of this number is acknowledged. */
 static const char *goal_acknowledged(const struct explorer_view *view)
 {
-    struct inspection service = inspect_service(view);
+    struct inspection service = search_inspect(view->nodes[0]);
 
-    if (service.view.number < view->parameter)
-        return NULL;
-    for (uint32_t i = 0; i < service.server_count; i++) {
-        if (peer_equal(&service.servers[i].peer, &service.view.primary) &&
-            service.servers[i].view == service.view.number)
-            return "the view is acknowledged";
-    }
-    return NULL;
-}
-
-static const char *prune_views(const struct explorer_view *view)
-{
-    return inspect_service(view).view.number > view->parameter
-               ? "too many views"
+    return service.view.number >= view->parameter &&
+                   search_is_acknowledged(&service)
+               ? "the view is acknowledged"
                : NULL;
 }
 
@@ -334,7 +313,7 @@ static void search(struct lab *lab, uint32_t servers, bool service_dies)
         {"view 2 is acknowledged", goal_acknowledged, 1, 2, NULL},
         {NULL, NULL, 0, 0, NULL}};
     static const struct explorer_rule prunes[] = {
-        {"views", prune_views, 1, 5, NULL}, {NULL, NULL, 0, 0, NULL}};
+        {"views", search_prune_views, 1, 5, NULL}, {NULL, NULL, 0, 0, NULL}};
     struct explorer_node nodes[1 + SERVERS] = {{
         .address = "vs",
         .birth = roles_view_service,

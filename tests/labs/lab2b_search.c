@@ -27,7 +27,8 @@
 enum {
     NODES_MAX = 6,
     ALL_TIMERS = 0xff,
-    PUT_OFF = UINT32_MAX, /* all nodes, for a rule's eyes */
+    ALL_NODES = UINT32_MAX, /* for a rule's eyes */
+    ANY_VIEW = UINT32_MAX,  /* no bound of views */
 };
 
 struct search {
@@ -48,36 +49,9 @@ struct search {
 /* ---- What can be seen -----------------------------------------------------
  */
 
-static struct inspection inspect(const struct node *node)
-{
-    struct inspection inspection = {0};
-
-    node->type->inspect(node, &inspection);
-    return inspection;
-}
-
-static const struct script *script_at(const struct explorer_view *view,
-                                      uint32_t index)
-{
-    const struct node *node = view->nodes[index];
-
-    return node && strcmp(node->type->name, "scripted client") == 0
-               ? (const struct script *)(const void *)node
-               : NULL;
-}
-
 static const char *rule_answers(const struct explorer_view *view)
 {
-    const struct script *scripts[SCRIPT_CLIENTS_MAX];
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *script = script_at(view, i);
-
-        if (script)
-            scripts[count++] = script;
-    }
-    return script_histories_are_linearizable(scripts, count)
+    return script_nodes_are_linearizable(view->nodes, view->count)
                ? NULL
                : "what the clients were told is not linearizable (P4, P6)";
 }
@@ -86,23 +60,12 @@ static const char *rule_answers(const struct explorer_view *view)
  * primary has pinged it (V3), so the backup has the state (T2). */
 static const char *goal_settled(const struct explorer_view *view)
 {
-    struct inspection service = inspect(view->nodes[0]);
+    struct inspection service = search_inspect(view->nodes[0]);
 
-    if (service.view.number < view->parameter ||
-        !peer_is_present(&service.view.backup))
-        return NULL;
-    for (uint32_t i = 0; i < service.server_count; i++) {
-        if (peer_equal(&service.servers[i].peer, &service.view.primary) &&
-            service.servers[i].view == service.view.number)
-            return "the view is acknowledged";
-    }
-    return NULL;
-}
-
-static const char *goal_view(const struct explorer_view *view)
-{
-    return inspect(view->nodes[0]).view.number >= view->parameter
-               ? "the view service has come to this view"
+    return service.view.number >= view->parameter &&
+                   peer_is_present(&service.view.backup) &&
+                   search_is_acknowledged(&service)
+               ? "the view is acknowledged"
                : NULL;
 }
 
@@ -110,7 +73,7 @@ static const char *goal_view(const struct explorer_view *view)
 static const char *goal_answered(const struct explorer_view *view)
 {
     for (uint32_t i = 0; i < view->count; i++) {
-        const struct script *script = script_at(view, i);
+        const struct script *script = script_of(view->nodes[i]);
 
         if (script && script->ended == 0)
             return NULL;
@@ -118,18 +81,11 @@ static const char *goal_answered(const struct explorer_view *view)
     return "the clients have their first answers";
 }
 
-static const char *prune_views(const struct explorer_view *view)
-{
-    return inspect(view->nodes[0]).view.number > view->parameter
-               ? "too many views"
-               : NULL;
-}
-
 static const char *prune_operations(const struct explorer_view *view)
 {
     for (uint32_t i = 1; i < view->count; i++) {
-        if (view->nodes[i] && !script_at(view, i) &&
-            inspect(view->nodes[i]).applied > view->parameter)
+        if (view->nodes[i] && !script_of(view->nodes[i]) &&
+            search_inspect(view->nodes[i]).applied > view->parameter)
             return "too many operations";
     }
     return NULL;
@@ -195,7 +151,7 @@ static void search_init(struct search *search, struct lab *lab,
     };
     add_servers(search, servers);
     search->invariants[0] = (struct explorer_rule){
-        "linearizable answers", rule_answers, PUT_OFF, 0, NULL};
+        "linearizable answers", rule_answers, ALL_NODES, 0, NULL};
 }
 
 /* ---- Searching ------------------------------------------------------------
@@ -213,17 +169,24 @@ static struct explorer_search how_to(struct search *search)
     };
 }
 
+/* Goes to where a judgement of these nodes finds its goal. */
+static void go_to(struct search *search, struct explorer_search *how,
+                  const struct explorer_rule *goal, bool forget)
+{
+    search->goals[0] = *goal;
+    search_go_to(search->lab, search->explorer, how, forget);
+}
+
 static void go_to_settled(struct search *search, uint64_t number)
 {
+    const struct explorer_rule settled = {
+        "a view with a backup is acknowledged", goal_settled, 1, number, NULL};
     struct explorer_search how = how_to(search);
 
     how.nodes_off = search->clients | 8u * (search->servers >> 3 & 1);
-    search->goals[0] = (struct explorer_rule){"a view with a backup is "
-                                              "acknowledged",
-                                              goal_settled, 1, number, NULL};
     search->prunes[0] =
-        (struct explorer_rule){"views", prune_views, 1, number, NULL};
-    search_go_to(search->lab, search->explorer, &how, true);
+        (struct explorer_rule){"views", search_prune_views, 1, number, NULL};
+    go_to(search, &how, &settled, true);
 }
 
 static void timers_off(const struct search *search, struct explorer_search *how)
@@ -237,24 +200,41 @@ static void start(struct search *search)
     search->explorer = explorer_new(search->nodes, search->count, false, 0);
 }
 
+/* Looks around from here, up to a number of views and operations, and ends the
+ * search. */
+static void look(struct search *search, struct explorer_search *how,
+                 uint64_t views, uint64_t operations, uint64_t walks)
+{
+    search->prunes[0] =
+        (struct explorer_rule){"views", search_prune_views, 1, views, NULL};
+    search->prunes[1] = (struct explorer_rule){
+        "operations", prune_operations, search->servers, operations, NULL};
+    search_look(search->lab, search->explorer, how, 15000, walks);
+    explorer_free(search->explorer);
+}
+
+/* Looks at what clients do in view 2, and random walks beyond it. */
+static void look_at_steady_view(struct search *search, uint64_t operations)
+{
+    struct explorer_search how;
+
+    start(search);
+    go_to_settled(search, 2);
+    how = how_to(search);
+    timers_off(search, &how);
+    look(search, &how, ANY_VIEW, operations, 400);
+}
+
 void lab2b_search_one_client(struct lab *lab)
 {
     static const struct script_op ops[] = {{SCRIPT_PUT, "x", "a"},
                                            {SCRIPT_APPEND, "x", "b"},
                                            {SCRIPT_GET, "x", NULL}};
     struct search search;
-    struct explorer_search how;
 
     search_init(&search, lab, 2);
     add_client(&search, 0, ops, 3);
-    start(&search);
-    go_to_settled(&search, 2);
-    how = how_to(&search);
-    timers_off(&search, &how);
-    search.prunes[0] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 5, NULL};
-    search_look(search.lab, search.explorer, &how, 15000, 400);
-    explorer_free(search.explorer);
+    look_at_steady_view(&search, 5);
 }
 
 void lab2b_search_two_clients(struct lab *lab)
@@ -264,25 +244,21 @@ void lab2b_search_two_clients(struct lab *lab)
     static const struct script_op two[] = {{SCRIPT_APPEND, "x", "b"},
                                            {SCRIPT_GET, "x", NULL}};
     struct search search;
-    struct explorer_search how;
 
     search_init(&search, lab, 2);
     add_client(&search, 0, one, 2);
     add_client(&search, 1, two, 2);
-    start(&search);
-    go_to_settled(&search, 2);
-    how = how_to(&search);
-    timers_off(&search, &how);
-    search.prunes[0] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 6, NULL};
-    search_look(search.lab, search.explorer, &how, 15000, 400);
-    explorer_free(search.explorer);
+    look_at_steady_view(&search, 6);
 }
 
 /* Goes from settled in view 2 to a first answer, then to where the view service
  * has given the primary up, which does not know it. */
 static void go_to_failover(struct search *search)
 {
+    static const struct explorer_rule answered = {
+        "the clients have an answer", goal_answered, ALL_NODES, 0, NULL};
+    static const struct explorer_rule taken_over = {
+        "the backup takes over", search_goal_view, 1, 3, NULL};
     struct explorer_search how = how_to(search);
 
     timers_off(search, &how);
@@ -290,14 +266,10 @@ static void go_to_failover(struct search *search)
         if (search->clients >> i & 1)
             how.timers_off[i] = 0;
     }
-    search->goals[0] = (struct explorer_rule){"the clients have an answer",
-                                              goal_answered, PUT_OFF, 0, NULL};
-    search_go_to(search->lab, search->explorer, &how, true);
+    go_to(search, &how, &answered, true);
     how = how_to(search);
     how.nodes_off = search->clients | 2; /* s1 sleeps */
-    search->goals[0] =
-        (struct explorer_rule){"the backup takes over", goal_view, 1, 3, NULL};
-    search_go_to(search->lab, search->explorer, &how, false);
+    go_to(search, &how, &taken_over, false);
 }
 
 void lab2b_search_failover(struct lab *lab)
@@ -318,11 +290,7 @@ void lab2b_search_failover(struct lab *lab)
     go_to_failover(&search);
     how = how_to(&search);
     how.timers_off[0] = ALL_TIMERS;
-    search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3, NULL};
-    search.prunes[1] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 5, NULL};
-    search_look(search.lab, search.explorer, &how, 15000, 600);
-    explorer_free(search.explorer);
+    look(&search, &how, 3, 5, 600);
 }
 
 /* The store begins with one server; the state goes to the second while the
@@ -332,6 +300,10 @@ void lab2b_search_transfer(struct lab *lab)
     static const struct script_op ops[] = {{SCRIPT_APPEND, "x", "a"},
                                            {SCRIPT_APPEND, "x", "b"},
                                            {SCRIPT_GET, "x", NULL}};
+    static const struct explorer_rule answered = {
+        "the client has an answer", goal_answered, ALL_NODES, 0, NULL};
+    static const struct explorer_rule joined = {"s2 becomes backup",
+                                                search_goal_view, 1, 2, NULL};
     struct search search;
     struct explorer_search how;
 
@@ -340,18 +312,10 @@ void lab2b_search_transfer(struct lab *lab)
     start(&search);
     how = how_to(&search);
     how.nodes_off = 4; /* s2 sleeps */
-    search.goals[0] = (struct explorer_rule){"the client has an answer",
-                                             goal_answered, PUT_OFF, 0, NULL};
-    search_go_to(search.lab, search.explorer, &how, true);
+    go_to(&search, &how, &answered, true);
     how = how_to(&search);
     how.nodes_off = search.clients;
-    search.goals[0] =
-        (struct explorer_rule){"s2 becomes backup", goal_view, 1, 2, NULL};
-    search_go_to(search.lab, search.explorer, &how, false);
+    go_to(&search, &how, &joined, false);
     how = how_to(&search);
-    search.prunes[0] = (struct explorer_rule){"views", prune_views, 1, 3, NULL};
-    search.prunes[1] = (struct explorer_rule){"operations", prune_operations,
-                                              search.servers, 5, NULL};
-    search_look(search.lab, search.explorer, &how, 15000, 600);
-    explorer_free(search.explorer);
+    look(&search, &how, 3, 5, 600);
 }

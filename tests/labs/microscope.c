@@ -17,6 +17,7 @@
 #include "pbserver/server.h"
 #include "sim/roles.h"
 #include "sim/script.h"
+#include "tests/labs/search.h"
 #include "viewservice/view_server.h"
 
 enum { WALKS = 4000, DEPTH = 120, LINE_MAX_OCTETS = 65536, LATE = 100 };
@@ -44,7 +45,8 @@ const char *microscope_name(uint32_t node)
     return names[node];
 }
 
-uint32_t microscope_node(const char *name)
+/* Returns a node's number by its name, or MICROSCOPE_NODES. */
+static uint32_t node_named(const char *name)
 {
     uint32_t node = 0;
 
@@ -56,40 +58,20 @@ uint32_t microscope_node(const char *name)
 /* ---- Judgement ------------------------------------------------------------
  */
 
-static struct inspection inspect(const struct node *node)
-{
-    struct inspection inspection = {0};
-
-    node->type->inspect(node, &inspection);
-    return inspection;
-}
-
-static const struct script *script_of(const struct node *node)
-{
-    return (const struct script *)(const void *)node;
-}
-
 static const char *judge_answers(const struct explorer_view *view)
 {
-    const struct script *scripts[] = {script_of(view->nodes[3]),
-                                      script_of(view->nodes[4])};
-
-    return script_histories_are_linearizable(scripts, 2)
+    return script_nodes_are_linearizable(view->nodes, view->count)
                ? NULL
                : "what the clients were told is not linearizable";
 }
 
 static const char *goal_settled(const struct explorer_view *view)
 {
-    struct inspection service = inspect(view->nodes[0]);
+    struct inspection service = search_inspect(view->nodes[0]);
 
-    for (uint32_t i = 0; i < service.server_count; i++) {
-        if (service.view.number == 2 &&
-            peer_equal(&service.servers[i].peer, &service.view.primary) &&
-            service.servers[i].view == 2)
-            return "view 2 is acknowledged";
-    }
-    return NULL;
+    return service.view.number == 2 && search_is_acknowledged(&service)
+               ? "view 2 is acknowledged"
+               : NULL;
 }
 
 static const char *goal_answered(const struct explorer_view *view)
@@ -100,19 +82,9 @@ static const char *goal_answered(const struct explorer_view *view)
                : NULL;
 }
 
-static const char *goal_view(const struct explorer_view *view)
-{
-    return inspect(view->nodes[0]).view.number >= 3 ? "view 3" : NULL;
-}
-
 static const char *goal_appended(const struct explorer_view *view)
 {
     return script_of(view->nodes[3])->ended == 2 ? "client:1 is done" : NULL;
-}
-
-static const char *prune_views(const struct explorer_view *view)
-{
-    return inspect(view->nodes[0]).view.number > 3 ? "too many views" : NULL;
 }
 
 /* ---- The system -----------------------------------------------------------
@@ -182,7 +154,7 @@ static struct explorer_search search_of(struct microscope *microscope)
 {
     memset(microscope->goals, 0, sizeof(microscope->goals));
     microscope->prunes[0] =
-        (struct explorer_rule){"views", prune_views, 1, 0, NULL};
+        (struct explorer_rule){"views", search_prune_views, 1, 3, NULL};
     return (struct explorer_search){
         .invariants = microscope->invariants,
         .goals = microscope->goals,
@@ -191,7 +163,7 @@ static struct explorer_search search_of(struct microscope *microscope)
     };
 }
 
-/* Goes to the nearest state of a goal. */
+/* Goes to the nearest state of a goal; one about the view wants view 3. */
 static bool go_to(struct microscope *microscope, struct explorer_search *how,
                   const char *(*goal)(const struct explorer_view *view),
                   uint32_t nodes, bool forget)
@@ -199,7 +171,7 @@ static bool go_to(struct microscope *microscope, struct explorer_search *how,
     struct explorer_result result;
     bool reached;
 
-    microscope->goals[0] = (struct explorer_rule){"goal", goal, nodes, 0, NULL};
+    microscope->goals[0] = (struct explorer_rule){"goal", goal, nodes, 3, NULL};
     result = explorer_run(microscope->explorer, how);
     reached = result.end == EXPLORER_GOAL &&
               explorer_start_at(microscope->explorer, &result.path, forget);
@@ -221,7 +193,7 @@ static bool go_to_start(struct microscope *microscope)
         return false;
     how = search_of(microscope);
     how.nodes_off = 2 | 8 | 16;
-    if (!go_to(microscope, &how, goal_view, 1, false))
+    if (!go_to(microscope, &how, search_goal_view, 1, false))
         return false;
     how = search_of(microscope);
     how.nodes_off = 2 | 16; /* s1 and client:2 sleep */
@@ -363,7 +335,7 @@ static void note_send(struct walk *walk, uint32_t node,
                       const struct effect *effect)
 {
     struct on_the_way *message;
-    uint32_t to = microscope_node(effect->send.to.address.text);
+    uint32_t to = node_named(effect->send.to.address.text);
 
     if (to == MICROSCOPE_NODES)
         return;
@@ -397,7 +369,7 @@ static void note_event(struct walk *walk, uint32_t node,
         for (size_t i = 0; i < walk->env.count; i++) {
             const struct effect *effect = &walk->env.effects[i];
             uint32_t to = effect->kind == EFFECT_SEND
-                              ? microscope_node(effect->send.to.address.text)
+                              ? node_named(effect->send.to.address.text)
                               : MICROSCOPE_NODES;
 
             if (to < MICROSCOPE_NODES &&
@@ -462,8 +434,8 @@ static bool walk_delivery(struct walk *walk, char **rest)
 
     if (!hex || !from_life || !to_life)
         return false;
-    from = microscope_node(from_name);
-    to = microscope_node(to_name);
+    from = node_named(from_name);
+    to = node_named(to_name);
     message = find_message(walk, from, to, hex);
     if (!message || message_decode(&walk->arena, message->body->data,
                                    message->body->length, &body) != 0)
@@ -488,7 +460,7 @@ static bool walk_line(struct walk *walk, char *line)
     if (strcmp(word, "deliver") == 0)
         return walk_delivery(walk, &rest);
     name = strtok_r(NULL, " \n", &rest);
-    node = name ? microscope_node(name) : MICROSCOPE_NODES;
+    node = name ? node_named(name) : MICROSCOPE_NODES;
     if (node == MICROSCOPE_NODES)
         return false;
     tick(walk, node, NULL);
@@ -541,7 +513,7 @@ bool microscope_observe(const char *path, struct schedule *schedule)
         good = walk_line(walk, line);
     for (uint32_t i = 0; i < MICROSCOPE_NODES; i++) {
         if (i < 3) /* clients show nothing */
-            schedule->views[i] = inspect(walk->nodes[i]).view.number;
+            schedule->views[i] = search_inspect(walk->nodes[i]).view.number;
         node_release(walk->nodes[i]);
     }
     for (size_t i = 0; i < walk->way_count; i++)

@@ -41,10 +41,8 @@ struct microscope;
 struct microscope *microscope_new(void);
 void microscope_free(struct microscope *microscope);
 
-/* Returns the name of a node ("s1"), or its number by its name, or
- * MICROSCOPE_NODES. */
+/* Returns the name of a node ("s1"). */
 const char *microscope_name(uint32_t node);
-uint32_t microscope_node(const char *name);
 
 /* Searches for a violation and writes the schedule that it finds to a file.
  * Returns false when there is none among `states` states and some random walks

@@ -10,6 +10,39 @@
 
 enum { GOAL_STATES = 400000, WALK_DEPTH = 90, STATES_MIN = 200, WALKS_MIN = 2 };
 
+struct inspection search_inspect(const struct node *node)
+{
+    struct inspection inspection = {0};
+
+    if (node)
+        node->type->inspect(node, &inspection);
+    return inspection;
+}
+
+bool search_is_acknowledged(const struct inspection *service)
+{
+    for (uint32_t i = 0; i < service->server_count; i++) {
+        if (peer_equal(&service->servers[i].peer, &service->view.primary) &&
+            service->servers[i].view == service->view.number)
+            return true;
+    }
+    return false;
+}
+
+const char *search_goal_view(const struct explorer_view *view)
+{
+    return search_inspect(view->nodes[0]).view.number >= view->parameter
+               ? "the view service has come to this view"
+               : NULL;
+}
+
+const char *search_prune_views(const struct explorer_view *view)
+{
+    return search_inspect(view->nodes[0]).view.number > view->parameter
+               ? "too many views"
+               : NULL;
+}
+
 static void condemn(struct lab *lab, struct explorer *explorer,
                     const struct explorer_search *how,
                     struct explorer_result *result)
