@@ -300,12 +300,11 @@ $(B)/planted/replica.c: tests/labs/solutions/stopwait/replica.c \
 	@mkdir -p $(@D)
 	$(Q)patch -s -o $@ $^
 
-$(PLANTED): $(PLANTED_SOURCE) $(CONFIG)
+$(PLANTED): $(PLANTED_SOURCE) $(CONFIG) \
+            $(wildcard tests/labs/solutions/*.h pbserver/*.h node/*.h)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -MMD -MP -c -o $@ $<
-
--include $(PLANTED:.o=.d)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WARNINGS) -c -o $@ $<
 
 $(MICROSCOPE): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o $(PLANTED) \
                $(PLANTED_PART) $(LAB_HELP) $(ARCHIVE)

@@ -76,6 +76,15 @@ running_on() { # LAB
     esac
 }
 
+# What the microscope finds it can also shorten and show.
+look_closer() {
+    build microscope && cd "$work/tree" || return 1
+    for how in find minimise show; do
+        "$built/labs/microscope" $how schedule || return 1
+    done
+    rm schedule
+}
+
 try_lab() { # LAB SUITE FILES
     began=$(date +%s)
     rm -rf "$work/tree" "$work/tree.tar.gz"
@@ -88,6 +97,7 @@ try_lab() { # LAB SUITE FILES
     check "the handout of lab $1 compiles" build "$2"
     run "$2"
     check "each test of lab $1 fails with a sentence" all_unfinished "$2"
+    [ "$1" != 2c ] || check "the microscope works" look_closer
     for before in $earlier; do
         case " $(running_on "$1") " in *" $before "*) continue ;; esac
         check "$before builds in the handout of lab $1" build "$before"
