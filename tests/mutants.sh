@@ -28,22 +28,16 @@ now() {
 
 # copy_tree TO: what the build of sim and test_scenarios needs.
 copy_tree() {
+    copy_parts "$1" .ci proto clocks node viewservice pbserver client rpc sim \
+        Makefile
     mkdir -p "$1/tests/scenarios" "$1/$OUT/tests"
-    for folder in .ci proto clocks node viewservice pbserver client rpc sim; do
-        cp -a "$PBKV_TREE/$folder" "$1/"
-    done
-    cp -a "$PBKV_TREE/Makefile" "$1/"
     cp -a "$PBKV_TREE/tests/suite.h" "$PBKV_TREE"/tests/time_scale.[ch] \
         "$PBKV_TREE/tests/test_scenarios.c" "$1/tests/"
     cp -a "$PBKV_TREE"/tests/scenarios/*.txt "$1/tests/scenarios/"
-    for part in config.mk proto obj; do
-        cp -a "$PBKV_BUILD/$part" "$1/$OUT/"
-    done
 }
 
 build() {
-    "${MAKE:-make}" -s MODE="${PBKV_MODE:-debug}" CC="${CC:-gcc}" \
-        "$OUT/sim" "$OUT/explore" "$OUT/tests/test_scenarios"
+    make_quietly "$OUT/sim" "$OUT/explore" "$OUT/tests/test_scenarios"
 }
 
 # The first line in which a log tells what is violated, without the seed; a
@@ -126,8 +120,8 @@ is_sound() {
     "$PBKV_BUILD/tests/test_scenarios" >"$RESULTS/.sound" 2>&1
 }
 
-# play: counts the scenarios that notice. When nobody else does, the first of
-# them is the finding, or rather the first about the broken rule.
+# play PATCH: counts the scenarios that notice. When nobody else does, the first
+# of them is the finding, or rather the first about the broken rule.
 play() {
     PBKV_TREE=$PWD timeout -k 5 $LIMIT "$OUT/tests/test_scenarios" \
         >scenarios.log 2>&1
@@ -135,7 +129,7 @@ play() {
     grep -E '^tests[^ ]*:[EF]:[a-z0-9_]*\.txt:' scenarios.log >noticed
     scenarios=$(wc -l <noticed)
     [ -z "$violated" ] || return
-    rule=$(sed 's/[^A-Z0-9].*//; q' "$patch" | tr VPTC vptc)
+    rule=$(sed 's/[^A-Z0-9].*//; q' "$1" | tr VPTC vptc)
     violated=$({ grep ":${rule}_" noticed || cat noticed; } | head -n 1 |
         sed 's/^[^ ]*: //; s|^tests/scenarios/||')
     case $violated in
@@ -144,10 +138,8 @@ play() {
     violated="scenario: $violated"
 }
 
-# look_at NAME: one mutant, in the tree of the worker; writes a line of the
-# table to the file NAME.
+# look_at NAME PATCH: one mutant; writes a line of the table.
 look_at() {
-    patch=$PBKV_TREE/tests/mutants/$1.patch
     simulator=-
     schedules=-
     explorer=-
@@ -155,36 +147,18 @@ look_at() {
     violated=
     scenarios=0
     began=$(now)
-    if ! patch -s -p1 <"$patch" >patch.log 2>&1; then
-        violated="the patch does not apply: $(head -n 1 patch.log)"
+    if [ -n "$broken" ]; then
+        violated=$broken
     elif ! build >build.log 2>&1; then
         violated="it does not build: $(grep -m 1 error build.log)"
     else
         simulate
         explore "$1"
-        play
+        play "$2"
     fi
     took=$(echo "$(now) $began" | awk '{ printf "%.1f", $1 - $2 }')
     printf '%s|%s|%s|%s|%s|%s|%s|%s\n' "$1" "$simulator" "$schedules" \
         "$explorer" "$states" "$scenarios" "$took" "$violated" >"$RESULTS/$1"
-    patch -s -R -p1 <"$patch" >/dev/null 2>&1 || {
-        cp -a "$PBKV_TREE/pbserver" "$PBKV_TREE/viewservice" \
-            "$PBKV_TREE/client" .
-        touch pbserver/*.c viewservice/*.c client/*.c
-    }
-}
-
-# The worker: takes names until there are none left, as mkdir lets only one
-# have each.
-work() {
-    copy_tree "$1"
-    cd "$1" || exit 1
-    shift
-    for name; do
-        if mkdir "$RESULTS/.$name" 2>/dev/null; then
-            look_at "$name"
-        fi
-    done
 }
 
 print_table() {
@@ -209,25 +183,14 @@ print_table() {
               exit survived > 0 || missed > 0 || all == 0 }'
 }
 
-: "${PBKV_BUILD:?}" "${PBKV_TREE:?}"
-OUT=build/$(basename "$PBKV_BUILD")
-if [ $# = 0 ]; then
-    # shellcheck disable=SC2046
-    set -- $(cd "$PBKV_TREE/tests/mutants" && ls | sed -n 's/\.patch$//p')
-fi
-RESULTS=$(mktemp -d) || exit 1
-workers=
-trap 'kill $workers 2>/dev/null; rm -rf "$RESULTS"' EXIT
-trap 'exit 130' INT TERM
+# shellcheck source=tests/mutants_work.sh
+. "${PBKV_TREE:?}/tests/mutants_work.sh"
+# shellcheck disable=SC2046
+[ $# != 0 ] || set -- $(all_mutants "$PBKV_TREE/tests/mutants")
 if ! is_sound "$@"; then
     echo 'mutants.sh: something is wrong before anything is broken:' >&2
     tail -n 5 "$RESULTS/.sound" >&2
     exit 1
 fi
-for worker in $(seq "${JOBS:-2}"); do
-    work "$RESULTS/tree$worker" "$@" &
-    workers="$workers $!"
-done
-# shellcheck disable=SC2086
-wait $workers
+look_at_all "$@"
 print_table "$@"

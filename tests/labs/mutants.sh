@@ -36,18 +36,8 @@ labs_of() {
 }
 
 copy_tree() {
-    mkdir -p "$1/$OUT"
-    for part in .ci proto clocks node viewservice pbserver client rpc sim \
-        tests handout Makefile; do
-        [ ! -e "$PBKV_TREE/$part" ] || cp -a "$PBKV_TREE/$part" "$1/"
-    done
-    for part in config.mk proto obj; do
-        cp -a "$PBKV_BUILD/$part" "$1/$OUT/"
-    done
-}
-
-make_quietly() {
-    "${MAKE:-make}" -s MODE="${PBKV_MODE:-debug}" CC="${CC:-gcc}" "$@"
+    copy_parts "$1" .ci proto clocks node viewservice pbserver client rpc sim \
+        tests handout Makefile
 }
 
 # judge: from the CSV files of all suites, sets found, way and count.
@@ -61,44 +51,25 @@ judge() {
               else printf "SURVIVED|0|" }'
 }
 
+# look_at NAME PATCH: builds and runs the suites that should notice.
 look_at() {
-    patch=$(find "$PBKV_TREE/tests/mutants" "$PBKV_TREE/tests/labs/mutants" \
-        -name "$1.patch" | head -n 1)
     rm -f ./*.csv
-    if ! patch -s -F0 -p1 <"$patch" >patch.log 2>&1; then
-        verdict="BROKEN|0|the patch does not apply"
-    else
-        verdict=
-        for lab in $(labs_of "$patch"); do
-            if ! make_quietly programs "$OUT/labs/$lab" >build.log 2>&1; then
-                verdict="BROKEN|0|$(grep -m 1 error build.log)"
-                break
-            fi
-            PBKV_BUILD=$PWD/$OUT timeout "$LIMIT" "$OUT/labs/$lab" \
-                --out runs --csv "$lab.csv" >"$lab.log" 2>&1
-            if [ $? = 124 ]; then
-                verdict="CUT|0|$lab took more than $LIMIT s"
-                break
-            fi
-        done
-        [ -n "$verdict" ] || verdict=$(judge)
-    fi
-    echo "$1|$verdict" >"$RESULTS/$1"
-    [ -z "${VERBOSE:-}" ] || echo "$1|$verdict" >&2
-    for file in $(sed -n 's|^+++ b/||p' "$patch"); do
-        cp "$PBKV_TREE/$file" "$file"
-    done
-}
-
-work() {
-    copy_tree "$1"
-    cd "$1" || exit 1
-    shift
-    for name; do
-        if mkdir "$RESULTS/.$name" 2>/dev/null; then
-            look_at "$name"
+    verdict=${broken:+"BROKEN|0|$broken"}
+    [ -n "$broken" ] || for lab in $(labs_of "$2"); do
+        if ! make_quietly programs "$OUT/labs/$lab" >build.log 2>&1; then
+            verdict="BROKEN|0|$(grep -m 1 error build.log)"
+            break
+        fi
+        PBKV_BUILD=$PWD/$OUT timeout "$LIMIT" "$OUT/labs/$lab" \
+            --out runs --csv "$lab.csv" >"$lab.log" 2>&1
+        if [ $? = 124 ]; then
+            verdict="CUT|0|$lab took more than $LIMIT s"
+            break
         fi
     done
+    [ -n "$verdict" ] || verdict=$(judge)
+    echo "$1|$verdict" >"$RESULTS/$1"
+    [ -z "${VERBOSE:-}" ] || echo "$1|$verdict" >&2
 }
 
 print_table() {
@@ -120,22 +91,11 @@ print_table() {
               exit bad > 0 || all == 0 }'
 }
 
-: "${PBKV_BUILD:?}" "${PBKV_TREE:?}"
 LIMIT=600 # seconds for one suite: many tests may go to their limits
-OUT=build/$(basename "$PBKV_BUILD")
-if [ $# = 0 ]; then
-    # shellcheck disable=SC2046
-    set -- $(ls "$PBKV_TREE/tests/mutants" "$PBKV_TREE/tests/labs/mutants" |
-        sed -n 's/\.patch$//p')
-fi
-RESULTS=$(mktemp -d) || exit 1
-workers=
-trap 'kill $workers 2>/dev/null; rm -rf "$RESULTS"' EXIT
-trap 'exit 130' INT TERM
-for worker in $(seq "${JOBS:-2}"); do
-    work "$RESULTS/tree$worker" "$@" &
-    workers="$workers $!"
-done
-# shellcheck disable=SC2086
-wait $workers
+# shellcheck source=tests/mutants_work.sh
+. "${PBKV_TREE:?}/tests/mutants_work.sh"
+# shellcheck disable=SC2046
+[ $# != 0 ] || set -- $(all_mutants "$PBKV_TREE/tests/mutants" \
+    "$PBKV_TREE/tests/labs/mutants")
+look_at_all "$@"
 print_table "$@"
