@@ -75,8 +75,8 @@ static enum pbkv_status copy_octets(struct bytes **bytes, const void *data,
     return PBKV_OK;
 }
 
-enum pbkv_status operation_set_key(struct operation *operation, const void *key,
-                                   size_t length)
+static enum pbkv_status set_key(struct operation *operation, const void *key,
+                                size_t length)
 {
     return copy_octets(&operation->request.key, key, length, KEY_LIMIT);
 }
@@ -136,7 +136,7 @@ enum pbkv_status pbkv_get_async(struct pbkv *handle, const void *key,
         operation_new(handle, PBKV__BODY__KIND_GET, deadline_ms, &status);
 
     if (status == PBKV_OK)
-        status = operation_set_key(operation, key, key_length);
+        status = set_key(operation, key, key_length);
     return start_result(operation, status, callback, context);
 }
 
@@ -151,7 +151,7 @@ static struct operation *update_new(struct pbkv *handle,
         operation_new(handle, kind, deadline_ms, status);
 
     if (*status == PBKV_OK)
-        *status = operation_set_key(operation, entry->key, entry->key_length);
+        *status = set_key(operation, entry->key, entry->key_length);
     if (*status == PBKV_OK)
         *status =
             operation_set_value(operation, entry->value, entry->value_length);
@@ -306,7 +306,7 @@ enum pbkv_status pbkv_get(struct pbkv *handle, const void *key,
     operation =
         operation_new(handle, PBKV__BODY__KIND_GET, deadline_ms, &status);
     if (status == PBKV_OK)
-        status = operation_set_key(operation, key, key_length);
+        status = set_key(operation, key, key_length);
     return operation_wait(operation, status, &waiter);
 }
 

@@ -126,10 +126,8 @@ void handle_leave(struct pbkv *handle);
 struct operation *operation_new(struct pbkv *handle, Pbkv__Body__KindCase kind,
                                 uint32_t deadline_ms, enum pbkv_status *status);
 
-/* Copies octets into the operation. Returns PBKV_OK, PBKV_INVALID,
- * PBKV_TOO_LARGE or PBKV_NO_MEMORY. */
-enum pbkv_status operation_set_key(struct operation *operation, const void *key,
-                                   size_t length);
+/* Copies octets into the operation, as its value. Returns PBKV_OK,
+ * PBKV_INVALID, PBKV_TOO_LARGE or PBKV_NO_MEMORY. */
 enum pbkv_status operation_set_value(struct operation *operation,
                                      const void *value, size_t length);
 

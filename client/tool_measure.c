@@ -30,7 +30,8 @@ void measure_key(uint32_t number, char key[MEASURE_KEY_SIZE])
     key[0] = 'k';
 }
 
-double measure_throughput(const struct measure *measure)
+/* Returns answered operations per second. */
+static double throughput_of(const struct measure *measure)
 {
     if (measure->duration_ns == 0)
         return 0;
@@ -50,7 +51,7 @@ void measure_write_text(FILE *file, const struct measure *measure)
     if (measure->missing > 0)
         fprintf(file, ", %" PRIu64 " of keys never written", measure->missing);
     fprintf(file, "\nseconds     %.3f\nthroughput  %.0f /s\n",
-            (double)measure->duration_ns / 1e9, measure_throughput(measure));
+            (double)measure->duration_ns / 1e9, throughput_of(measure));
     fprintf(file, "mean        %.1f us\n",
             histogram_mean(&measure->latency) / 1000);
     for (int i = 0; i < SHARES; i++)
@@ -95,7 +96,7 @@ void measure_write_json(FILE *file, const struct measure *measure)
             measure->clients, measure->outstanding, measure->value_size,
             measure->keys, measure->read_share, measure->operations,
             measure->failed, measure->missing,
-            (double)measure->duration_ns / 1e9, measure_throughput(measure));
+            (double)measure->duration_ns / 1e9, throughput_of(measure));
     write_latency(file, measure);
     fputc(',', file);
     write_quantiles(file, measure);

@@ -42,9 +42,6 @@ struct measure {
 /* Writes the name of a key: 'k', then its number in 15 decimal digits. */
 void measure_key(uint32_t number, char key[MEASURE_KEY_SIZE]);
 
-/* Returns answered operations per second. */
-double measure_throughput(const struct measure *measure);
-
 /* Write the result. Errors are left in the stream. */
 void measure_write_text(FILE *file, const struct measure *measure);
 void measure_write_json(FILE *file, const struct measure *measure);

@@ -238,9 +238,6 @@ void server_refuse(const struct server *server, struct env *env,
  */
 void transfer_start(struct server *server, struct env *env);
 
-/* Sends chunks as far as the window allows. */
-void transfer_pump(struct server *server, struct env *env);
-
 /* Sends the first chunk on the way once more: something was lost. */
 void transfer_resend(struct server *server, struct env *env);
 

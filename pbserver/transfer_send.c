@@ -205,7 +205,8 @@ static void send_again(struct server *server, struct env *env)
                      server->out.way[0].body);
 }
 
-void transfer_pump(struct server *server, struct env *env)
+/* Sends chunks as far as the window allows. */
+static void pump(struct server *server, struct env *env)
 {
     struct transfer_out *out = &server->out;
 
@@ -254,7 +255,7 @@ void transfer_start(struct server *server, struct env *env)
             " octets",
             server->view.number, server->view.backup.address.text,
             out->session_count, out->key_count, server->state.kv.octets);
-    transfer_pump(server, env);
+    pump(server, env);
 }
 
 /* The backup has the state as of close_op (T2). */
@@ -319,5 +320,5 @@ void server_on_chunk_ack(struct server *server, struct env *env,
     if (ack->installed)
         finish(server, env);
     else
-        transfer_pump(server, env);
+        pump(server, env);
 }

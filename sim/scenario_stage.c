@@ -46,7 +46,7 @@ struct stage_actor *stage_find(struct stage *stage, const char *name)
     return NULL;
 }
 
-struct stage_actor *stage_actor_at(struct stage *stage, size_t host)
+static struct stage_actor *actor_at(struct stage *stage, size_t host)
 {
     for (size_t i = 0; i < stage->actor_count; i++) {
         if (stage->actors[i].started && stage->actors[i].host == host)
@@ -121,7 +121,7 @@ static void on_answer(void *context, size_t host, uint64_t call,
                       const Pbkv__Body *body)
 {
     struct stage *stage = context;
-    struct stage_actor *client = stage_actor_at(stage, host);
+    struct stage_actor *client = actor_at(stage, host);
     const Pbkv__Reply *reply = body->reply;
 
     assert(client->waiting && call == client->call);
@@ -178,8 +178,8 @@ bool stage_add_rule(struct stage *stage, const struct stage_rule *rule)
 static struct stage_rule *find_rule(struct stage *stage,
                                     const struct world_message *message)
 {
-    const struct stage_actor *from = stage_actor_at(stage, message->from);
-    const struct stage_actor *to = stage_actor_at(stage, message->to);
+    const struct stage_actor *from = actor_at(stage, message->from);
+    const struct stage_actor *to = actor_at(stage, message->to);
 
     for (size_t i = 0; i < stage->rule_count; i++) {
         struct stage_rule *rule = &stage->rules[i];

@@ -98,9 +98,8 @@ struct stage_actor *stage_add(struct stage *stage, const char *name,
                               enum stage_role role);
 void stage_start(struct stage *stage, struct stage_actor *actor);
 
-/* Returns the actor with a name, or NULL; the actor that is a host. */
+/* Returns the actor with a name, or NULL. */
 struct stage_actor *stage_find(struct stage *stage, const char *name);
-struct stage_actor *stage_actor_at(struct stage *stage, size_t host);
 
 /* Return the role's state while the actor is up, or NULL. */
 const struct server *stage_server(const struct stage *stage,

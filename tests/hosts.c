@@ -368,7 +368,7 @@ void hosts_free(struct hosts *hosts)
     free(hosts);
 }
 
-const char *hosts_view_address(const struct hosts *hosts)
+static const char *view_address(const struct hosts *hosts)
 {
     return hosts->view_service.address;
 }
@@ -383,7 +383,7 @@ struct pbkv *hosts_open(const struct hosts *hosts)
     struct pbkv_options options = {0};
     struct pbkv *store;
 
-    options.view_service = hosts_view_address(hosts);
+    options.view_service = view_address(hosts);
     options.retry_ms = time_scaled(RETRY_MS);
     options.deadline_ms = time_scaled(CALL_MS);
     if (pbkv_open(&options, &store) != PBKV_OK)

@@ -54,8 +54,7 @@ void hosts_restart(struct hosts *hosts, unsigned server);
 void hosts_crash_view_service(struct hosts *hosts);
 void hosts_restart_view_service(struct hosts *hosts);
 
-/* Returns the address of the view service, or of a server. Thread-safe. */
-const char *hosts_view_address(const struct hosts *hosts);
+/* Returns the address of a server. Thread-safe. */
 const char *hosts_address(const struct hosts *hosts, unsigned server);
 
 /* Waits until the view has the newest lives of two servers as primary and

@@ -94,7 +94,7 @@ static void inspect(const struct node *node, struct inspection *inspection)
     inspection->view.primary = peer_at("unix:/primary", 1);
 }
 
-struct probe *probe_new(void)
+static struct probe *probe_new(void)
 {
     static const struct node_type type = {
         "probe", on_start, on_message, on_timer, clone,

@@ -27,9 +27,6 @@ struct probe {
     bool *released;                    /* set when it is released; or NULL */
 };
 
-/* Returns a new probe. */
-struct probe *probe_new(void);
-
 /* What happened, by name. */
 struct recorder {
     pthread_mutex_t mutex;

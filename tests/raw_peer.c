@@ -132,7 +132,8 @@ bool raw_send_frame(int fd, const struct raw_frame *frame)
     return sent;
 }
 
-bool raw_receive(int fd, void *octets, size_t size)
+/* Receives exactly size octets; returns false when the other side closes. */
+static bool receive(int fd, void *octets, size_t size)
 {
     uint8_t *next = octets;
 
@@ -157,12 +158,12 @@ Pbkv__Frame *raw_receive_frame(int fd, struct arena *arena)
     uint8_t *octets;
     size_t length;
 
-    if (!raw_receive(fd, head, sizeof(head)))
+    if (!receive(fd, head, sizeof(head)))
         return NULL;
     length = frame_length_read(head);
     ck_assert_uint_le(length, FRAME_LIMIT);
     octets = memory_new(length);
-    if (raw_receive(fd, octets, length))
+    if (receive(fd, octets, length))
         ck_assert_int_eq(frame_decode(arena, octets, length, &frame), 0);
     free(octets);
     return frame;
@@ -172,6 +173,6 @@ void raw_await_close(int fd)
 {
     uint8_t scratch[4096];
 
-    while (raw_receive(fd, scratch, 1))
+    while (receive(fd, scratch, 1))
         ;
 }

@@ -41,9 +41,6 @@ bool raw_send(int fd, const void *octets, size_t size);
 /* Packs and sends the frame. */
 bool raw_send_frame(int fd, const struct raw_frame *frame);
 
-/* Receives exactly size octets; returns false when the other side closes. */
-bool raw_receive(int fd, void *octets, size_t size);
-
 /* Receives one frame and decodes it into the arena; NULL when closed. */
 Pbkv__Frame *raw_receive_frame(int fd, struct arena *arena);
 

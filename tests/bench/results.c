@@ -68,8 +68,9 @@ static size_t compare_turns(const struct case_results *results,
     return count;
 }
 
-struct summary case_results_compare(const struct case_results *results,
-                                    const struct comparison *comparison)
+/* Returns the summary of a comparison, over the turns that both series have. */
+static struct summary compare(const struct case_results *results,
+                              const struct comparison *comparison)
 {
     double values[TURNS_MAX], references[TURNS_MAX];
     size_t count = compare_turns(results, comparison, values, references);
@@ -232,7 +233,7 @@ static void print_pairs(const struct case_results *results,
 static void print_comparison(const struct case_results *results,
                              const struct comparison *comparison)
 {
-    struct summary summary = case_results_compare(results, comparison);
+    struct summary summary = compare(results, comparison);
     int digits = summary.median < 100 ? 3 : 0;
 
     if (summary.count == 0 &&

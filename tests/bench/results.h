@@ -34,10 +34,6 @@ struct case_results {
 /* Frees what the outcomes hold. */
 void case_results_release(struct case_results *results);
 
-/* Returns the summary of a comparison, over the turns that both series have. */
-struct summary case_results_compare(const struct case_results *results,
-                                    const struct comparison *comparison);
-
 /* Returns the JSON object of a case, for the caller to release. */
 json_t *case_results_json(const struct case_results *results);
 

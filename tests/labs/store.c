@@ -178,7 +178,8 @@ struct peer store_peer(const struct store *store, int actor)
 /* ---- The log --------------------------------------------------------------
  */
 
-struct store_line *store_add_line(struct store *store)
+/* Adds an empty line to the log; good until the next. */
+static struct store_line *add_line(struct store *store)
 {
     if (store->line_count == store->line_capacity) {
         store->line_capacity =
@@ -194,7 +195,7 @@ struct store_line *store_add_line(struct store *store)
 static void log_message(struct store *store, enum line_kind kind,
                         const struct flight *flight, int to)
 {
-    struct store_line *line = store_add_line(store);
+    struct store_line *line = add_line(store);
     int clock = kind == LINE_RECEIVE ? to : flight->from;
 
     line->kind = kind;
@@ -210,7 +211,7 @@ static void log_message(struct store *store, enum line_kind kind,
 
 void store_note(struct store *store, int actor, const char *format, ...)
 {
-    struct store_line *line = store_add_line(store);
+    struct store_line *line = add_line(store);
     char text[EVENT_DETAIL_MAX];
     va_list arguments;
 

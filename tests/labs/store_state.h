@@ -101,9 +101,6 @@ struct store {
     struct arena trace_arena;
 };
 
-/* Adds an empty line to the log; good until the next. */
-struct store_line *store_add_line(struct store *store);
-
 /* The world's answer to a client's call. */
 void store_on_answer(void *context, size_t host, uint64_t call,
                      const Pbkv__Body *body);
