@@ -317,7 +317,7 @@ $(B)/labs/lab2c: $(PLANTED) $(PLANTED_PART)
 # What grades: a sandbox, and the writer of reports.
 GRADERS := $(if $(wildcard tests/labs/grade.sh),$(B)/labs/sandbox \
            $(B)/labs/report)
-$(GRADERS): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o
+$(GRADERS): $(B)/labs/%: $(B)/obj/tests/labs/%_main.o $(LAB_HELP)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)

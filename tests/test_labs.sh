@@ -36,7 +36,8 @@ LAB_SUITE("x", "three", tests)
 END
 ${CC:-cc} -D_POSIX_C_SOURCE=200809L -I"$PBKV_TREE" -o "$work/three" \
     "$work/three.c" "$PBKV_TREE/tests/labs/runner.c" \
-    "$PBKV_TREE/tests/labs/results.c" "$PBKV_TREE/node/memory.c" || exit 1
+    "$PBKV_TREE/tests/labs/results.c" "$PBKV_TREE/tests/labs/markup.c" \
+    "$PBKV_TREE/node/memory.c" || exit 1
 cd "$work" || exit 1
 ./three --jobs 4 --out runs --csv a.csv --junit a.xml --tap a.tap \
     --gradescope a.json >log 2>&1

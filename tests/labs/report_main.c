@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/labs/markup.h"
+
 enum { LINE_SIZE = 512, PATH_SIZE = 4096, NOTE_SIZE = 65536 };
 
 struct test {
@@ -51,19 +53,6 @@ static char *part_path(const struct report *report, const char *lab,
     return path;
 }
 
-static void write_text(FILE *file, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<': fputs("&lt;", file); break;
-        case '>': fputs("&gt;", file); break;
-        case '&': fputs("&amp;", file); break;
-        case '"': fputs("&quot;", file); break;
-        default: fputc(*text, file);
-        }
-    }
-}
-
 /* Returns the result of a test among those of the suite, or NULL. */
 static const json_t *result_of(const json_t *results, const struct test *test)
 {
@@ -92,7 +81,7 @@ static void write_test(const struct report *report, const struct test *test,
     if (output[0] != '\0') {
         fputs("<details open><summary>what happened</summary><pre>",
               report->html);
-        write_text(report->html, output);
+        markup_text(report->html, output);
         fputs("</pre></details>", report->html);
     }
     fputs("</td></tr>\n", report->html);
@@ -140,7 +129,7 @@ static void add_note(struct report *report, const char *lab)
     if (note[0] == '\0')
         return;
     fputs("<pre class=\"note\">", report->html);
-    write_text(report->html, note);
+    markup_text(report->html, note);
     fputs("</pre>\n", report->html);
 }
 
@@ -184,7 +173,7 @@ static void begin_html(struct report *report)
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
           "<title>",
           report->html);
-    write_text(report->html, report->name);
+    markup_text(report->html, report->name);
     fputs("</title>\n<style>body { font: 15px sans-serif; margin: 2em; }"
           " table { border-collapse: collapse; } td { border-top: 1px solid"
           " #ccc; padding: 3px 10px; vertical-align: top; } .ok { color:"
@@ -192,7 +181,7 @@ static void begin_html(struct report *report)
           " #f4f4f4; padding: 6px; max-height: 30em; overflow: auto; }"
           "</style>\n<h1>",
           report->html);
-    write_text(report->html, report->name);
+    markup_text(report->html, report->name);
     fputs("</h1>\n", report->html);
 }
 

@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * results: what became of a lab's tests, in the forms that other programs read:
- * TAP 13, JUnit's XML, Gradescope's results.json, and CSV. One function writes
- * each form; they share the escaping of text.
+ * TAP 13, JUnit's XML, Gradescope's results.json, and CSV. For each form one
+ * function writes a test and one writes what is around all tests.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/labs/lab.h"
+#include "tests/labs/markup.h"
 
 struct output {
     FILE *file;
     const struct lab_suite *suite;
     const struct lab_result *results;
 };
-
-/* Octets outside printable ASCII could make a file that nobody reads. */
-static bool is_plain(char c)
-{
-    return c == '\n' || (c >= ' ' && c <= '~');
-}
 
 static void write_json_text(FILE *file, const char *text)
 {
@@ -31,22 +26,9 @@ static void write_json_text(FILE *file, const char *text)
         else if (*text == '"' || *text == '\\')
             fprintf(file, "\\%c", *text);
         else
-            fputc(is_plain(*text) ? *text : '?', file);
+            fputc(markup_is_plain(*text) ? *text : '?', file);
     }
     fputc('"', file);
-}
-
-static void write_xml_text(FILE *file, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<': fputs("&lt;", file); break;
-        case '>': fputs("&gt;", file); break;
-        case '&': fputs("&amp;", file); break;
-        case '"': fputs("&quot;", file); break;
-        default: fputc(is_plain(*text) ? *text : '?', file);
-        }
-    }
 }
 
 static void write_lines(FILE *file, const char *before, const char *text)
@@ -76,21 +58,65 @@ static size_t count_run(const struct output *output, bool failed_only)
     return count;
 }
 
-static void write_tap(const struct output *output)
+/* Writes a test that has run, the number-th of them. */
+typedef void (*writer)(const struct output *output, const struct lab_test *test,
+                       const struct lab_result *result, size_t number);
+
+static void write_each(const struct output *output, writer write)
 {
     size_t number = 0;
 
-    fprintf(output->file, "TAP version 13\n1..%zu\n", count_run(output, false));
     for (size_t i = 0; i < output->suite->count; i++) {
-        const struct lab_result *result = &output->results[i];
-
-        if (result->end == LAB_NOT_RUN)
-            continue;
-        fprintf(output->file, "%s %zu - %s\n",
-                result->end == LAB_PASSED ? "ok" : "not ok", ++number,
-                output->suite->tests[i].name);
-        write_lines(output->file, "# ", report_of(result));
+        if (output->results[i].end != LAB_NOT_RUN)
+            write(output, &output->suite->tests[i], &output->results[i],
+                  ++number);
     }
+}
+
+static unsigned points_of(const struct lab_test *test,
+                          const struct lab_result *result)
+{
+    return result->end == LAB_PASSED ? test->points : 0;
+}
+
+/* The number of a test in its suite, from 1 on. */
+static size_t number_of(const struct output *output,
+                        const struct lab_test *test)
+{
+    return (size_t)(test - output->suite->tests) + 1;
+}
+
+static void write_tap_test(const struct output *output,
+                           const struct lab_test *test,
+                           const struct lab_result *result, size_t number)
+{
+    fprintf(output->file, "%s %zu - %s\n",
+            result->end == LAB_PASSED ? "ok" : "not ok", number, test->name);
+    write_lines(output->file, "# ", report_of(result));
+}
+
+static void write_tap(const struct output *output)
+{
+    fprintf(output->file, "TAP version 13\n1..%zu\n", count_run(output, false));
+    write_each(output, write_tap_test);
+}
+
+static void write_junit_test(const struct output *output,
+                             const struct lab_test *test,
+                             const struct lab_result *result, size_t number)
+{
+    (void)number;
+    fprintf(output->file,
+            "  <testcase classname=\"lab%s.%s\" name=\"%s\" time=\"%.3f\">",
+            output->suite->id, lab_kind_name(test->kind), test->name,
+            result->seconds);
+    if (result->end != LAB_PASSED) {
+        fprintf(output->file, "<failure type=\"%s\">",
+                lab_end_name(result->end));
+        markup_text(output->file, report_of(result));
+        fprintf(output->file, "</failure>");
+    }
+    fprintf(output->file, "</testcase>\n");
 }
 
 static void write_junit(const struct output *output)
@@ -100,73 +126,55 @@ static void write_junit(const struct output *output)
             "<testsuite name=\"lab%s\" tests=\"%zu\" failures=\"%zu\">\n",
             output->suite->id, count_run(output, false),
             count_run(output, true));
-    for (size_t i = 0; i < output->suite->count; i++) {
-        const struct lab_test *test = &output->suite->tests[i];
-        const struct lab_result *result = &output->results[i];
-
-        if (result->end == LAB_NOT_RUN)
-            continue;
-        fprintf(output->file,
-                "  <testcase classname=\"lab%s.%s\" name=\"%s\" "
-                "time=\"%.3f\">",
-                output->suite->id, lab_kind_name(test->kind), test->name,
-                result->seconds);
-        if (result->end != LAB_PASSED) {
-            fprintf(output->file, "<failure type=\"%s\">",
-                    lab_end_name(result->end));
-            write_xml_text(output->file, report_of(result));
-            fprintf(output->file, "</failure>");
-        }
-        fprintf(output->file, "</testcase>\n");
-    }
+    write_each(output, write_junit_test);
     fprintf(output->file, "</testsuite>\n");
+}
+
+static void write_gradescope_test(const struct output *output,
+                                  const struct lab_test *test,
+                                  const struct lab_result *result,
+                                  size_t number)
+{
+    fprintf(output->file,
+            "%s\n  {\"name\": \"%s\", \"number\": \"%zu\", \"score\": %u, "
+            "\"max_score\": %u, \"status\": \"%s\", \"tags\": [\"%s\"], "
+            "\"output\": ",
+            number > 1 ? "," : "", test->name, number_of(output, test),
+            points_of(test, result), test->points,
+            result->end == LAB_PASSED ? "passed" : "failed",
+            lab_kind_name(test->kind));
+    write_json_text(output->file, report_of(result));
+    fprintf(output->file, "}");
 }
 
 static void write_gradescope(const struct output *output)
 {
-    const char *comma = "";
     double seconds = 0;
 
+    for (size_t i = 0; i < output->suite->count; i++)
+        seconds += output->results[i].seconds;
     fprintf(output->file, "{\"tests\": [");
-    for (size_t i = 0; i < output->suite->count; i++) {
-        const struct lab_test *test = &output->suite->tests[i];
-        const struct lab_result *result = &output->results[i];
-
-        if (result->end == LAB_NOT_RUN)
-            continue;
-        seconds += result->seconds;
-        fprintf(output->file,
-                "%s\n  {\"name\": \"%s\", \"number\": \"%zu\", "
-                "\"score\": %u, \"max_score\": %u, \"status\": \"%s\", "
-                "\"tags\": [\"%s\"], \"output\": ",
-                comma, test->name, i + 1,
-                result->end == LAB_PASSED ? test->points : 0, test->points,
-                result->end == LAB_PASSED ? "passed" : "failed",
-                lab_kind_name(test->kind));
-        write_json_text(output->file, report_of(result));
-        fprintf(output->file, "}");
-        comma = ",";
-    }
+    write_each(output, write_gradescope_test);
     fprintf(output->file, "\n], \"execution_time\": %.1f}\n", seconds);
+}
+
+static void write_csv_test(const struct output *output,
+                           const struct lab_test *test,
+                           const struct lab_result *result, size_t number)
+{
+    (void)number;
+    fprintf(output->file, "%s,%zu,%s,%s,%s,%u,%u,%s,%u,%u,%.3f,%" PRIu64 "\n",
+            output->suite->id, number_of(output, test), test->name,
+            lab_kind_name(test->kind), test->rule, points_of(test, result),
+            test->points, lab_end_name(result->end), result->runs,
+            result->failures, result->seconds, result->seed);
 }
 
 static void write_csv(const struct output *output)
 {
     fprintf(output->file, "lab,number,test,kind,rule,points,of,result,runs,"
                           "failures,seconds,seed\n");
-    for (size_t i = 0; i < output->suite->count; i++) {
-        const struct lab_test *test = &output->suite->tests[i];
-        const struct lab_result *result = &output->results[i];
-
-        if (result->end == LAB_NOT_RUN)
-            continue;
-        fprintf(output->file,
-                "%s,%zu,%s,%s,%s,%u,%u,%s,%u,%u,%.3f,%" PRIu64 "\n",
-                output->suite->id, i + 1, test->name, lab_kind_name(test->kind),
-                test->rule, result->end == LAB_PASSED ? test->points : 0,
-                test->points, lab_end_name(result->end), result->runs,
-                result->failures, result->seconds, result->seed);
-    }
+    write_each(output, write_csv_test);
 }
 
 int lab_form_descriptor(const char *path)
