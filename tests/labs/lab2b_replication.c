@@ -39,6 +39,24 @@ struct store *lab2b_trio(struct lab *lab, unsigned clients)
     return store;
 }
 
+void lab2b_fail_over(struct store *store, int dead, int primary, int backup)
+{
+    store_crash(store, dead);
+    store_settles(store, primary, backup);
+}
+
+void lab2b_part(struct store *store, int one, int other)
+{
+    store_cut(store, one, other);
+    store_cut(store, other, one);
+}
+
+void lab2b_look(struct store *store, int client, const char *key)
+{
+    store_begin(store, client, GET, key, NULL, 2 * SOON_MS);
+    store_end(store, client);
+}
+
 /* The number of answers with data that a server has sent since a mark. */
 static size_t answers(struct store *store, size_t mark, int server)
 {
@@ -238,62 +256,50 @@ void lab2b_other_view_refused(struct lab *lab)
 /* ---- P4: the commit point -------------------------------------------------
  */
 
-void lab2b_update_awaits_backup(struct lab *lab)
+/* Messages of one kind are lost between primary and backup: s1 may not answer a
+ * request before they arrive again, and has to then. */
+static void expect_wait(struct lab *lab, Pbkv__Body__KindCase lost, int from,
+                        int to, Pbkv__Body__KindCase request,
+                        const char *answered)
 {
     struct store *store = lab2b_pair(lab, 1);
     size_t mark;
 
     store_put(store, C1, "a", "1");
-    store_rule(store, RULE_DROP, FORWARD, S1, S2, ALWAYS);
+    store_rule(store, RULE_DROP, lost, from, to, ALWAYS);
     mark = store_mark(store);
-    store_begin(store, C1, APPEND, "a", "2", SOON_MS);
+    store_begin(store, C1, request, "a", request == GET ? NULL : "2", SOON_MS);
     store_run(store, SHORT_MS);
-    LAB_EXPECT(lab, answers(store, mark, S1) == 0,
-               "s1 answered an append that its backup has not got: the store "
-               "would lose it with s1");
+    LAB_EXPECT(lab, answers(store, mark, S1) == 0, "s1 answered %s", answered);
     store_pass(store);
     LAB_EXPECT(lab, store_end(store, C1) == PBKV__STATUS__OK,
-               "the append was never answered, although forwards arrive again");
-    store_expect(store, C1, "a", "12");
+               "the %s was never answered, although each %s arrives again",
+               message_name(request), message_name(lost));
+    store_expect(store, C1, "a",
+                 request == GET   ? "1"
+                 : request == PUT ? "2"
+                                  : "12");
     store_free(store);
+}
+
+void lab2b_update_awaits_backup(struct lab *lab)
+{
+    expect_wait(lab, FORWARD, S1, S2, APPEND,
+                "an append that its backup has not got: the store would lose "
+                "it with s1");
 }
 
 void lab2b_update_awaits_acknowledgement(struct lab *lab)
 {
-    struct store *store = lab2b_pair(lab, 1);
-    size_t mark;
-
-    store_put(store, C1, "a", "1");
-    store_rule(store, RULE_DROP, FORWARD_ACK, S2, S1, ALWAYS);
-    mark = store_mark(store);
-    store_begin(store, C1, PUT, "a", "2", SOON_MS);
-    store_run(store, SHORT_MS);
-    LAB_EXPECT(lab, answers(store, mark, S1) == 0,
-               "s1 answered a put that its backup has not acknowledged");
-    store_pass(store);
-    LAB_EXPECT(lab, store_end(store, C1) == PBKV__STATUS__OK,
-               "the put was never answered, although acknowledgements arrive "
-               "again");
-    store_free(store);
+    expect_wait(lab, FORWARD_ACK, S2, S1, PUT,
+                "a put that its backup has not acknowledged");
 }
 
 void lab2b_read_awaits_backup(struct lab *lab)
 {
-    struct store *store = lab2b_pair(lab, 1);
-    size_t mark;
-
-    store_put(store, C1, "a", "1");
-    store_rule(store, RULE_DROP, FORWARD, S1, S2, ALWAYS);
-    mark = store_mark(store);
-    store_begin(store, C1, GET, "a", NULL, SOON_MS);
-    store_run(store, SHORT_MS);
-    LAB_EXPECT(lab, answers(store, mark, S1) == 0,
-               "s1 answered a get without hearing from its backup: it cannot "
-               "know that it is still primary");
-    store_pass(store);
-    LAB_EXPECT(lab, store_end(store, C1) == PBKV__STATUS__OK,
-               "the get was never answered, although forwards arrive again");
-    store_free(store);
+    expect_wait(lab, FORWARD, S1, S2, GET,
+                "a get without hearing from its backup: it cannot know that it "
+                "is still primary");
 }
 
 void lab2b_read_of_uncommitted(struct lab *lab)
@@ -331,8 +337,7 @@ void lab2b_read_overtakes_update(struct lab *lab)
     store_end(store, C1);
     store_end(store, C2);
     store_settles(store, S2, NOBODY);
-    store_begin(store, C2, GET, "a", NULL, SOON_MS);
-    store_end(store, C2);
+    lab2b_look(store, C2, "a");
     store_judge(store);
     store_free(store);
 }
@@ -385,8 +390,7 @@ void lab2b_doubled_forwards(struct lab *lab)
     for (int i = 0; i < 10; i++)
         store_append(store, C1, "a", "x");
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     store_expect(store, C1, "a", "xxxxxxxxxx");
     store_free(store);
 }
@@ -406,10 +410,8 @@ void lab2b_late_forwards(struct lab *lab)
     for (int i = 0; i < 4; i++)
         store_end(store, C1 + i);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    store_begin(store, C1, GET, "a", NULL, SOON_MS);
-    store_end(store, C1);
+    lab2b_fail_over(store, S1, S2, NOBODY);
+    lab2b_look(store, C1, "a");
     LAB_EXPECT(lab, store_read(store, C1) && store_read(store, C1)->length == 4,
                "four appends were acknowledged, some forwards came late, and "
                "the new primary does not have each of them once");
@@ -428,8 +430,7 @@ void lab2b_old_acknowledgement(struct lab *lab)
     store_rule(store, RULE_HOLD, FORWARD_ACK, S2, S1, 2);
     store_begin(store, C1, APPEND, "a", "2", 4 * SOON_MS);
     store_run(store, 30);
-    store_crash(store, S2);
-    store_settles(store, S1, S3);
+    lab2b_fail_over(store, S2, S1, S3);
     store_end(store, C1);
     store_rule(store, RULE_DROP, FORWARD, S1, S3, ALWAYS);
     mark = store_mark(store);
@@ -500,8 +501,7 @@ void lab2b_retry_after_two_failovers(struct lab *lab)
     store_rule(store, RULE_DROP, REPLY, NOBODY, C1, ALWAYS);
     store_begin(store, C1, APPEND, "a", "2", 6 * SOON_MS);
     store_run(store, 30);
-    store_crash(store, S1);
-    store_settles(store, S2, S3);
+    lab2b_fail_over(store, S1, S2, S3);
     store_crash(store, S2);
     store_pass(store);
     LAB_EXPECT(lab, store_end(store, C1) == PBKV__STATUS__OK,
@@ -536,8 +536,7 @@ void lab2b_late_duplicate_after_failover(struct lab *lab)
     store_rule(store, RULE_HOLD, APPEND, C1, S1, 1);
     store_append(store, C1, "a", "2"); /* by its retry */
     mark = store_mark(store);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     lab2b_repeat(store, lab, mark, APPEND, C1, S2);
     store_run(store, SHORT_MS);
     store_expect(store, C1, "a", "12");
@@ -600,8 +599,7 @@ void lab2b_too_large(struct lab *lab)
                "was not answered TOO_LARGE");
     store_expect(store, C1, "a", "12345");
     store_append(store, C1, "a", "678");
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     store_expect(store, C1, "a", "12345678");
     store_free(store);
 }
@@ -609,12 +607,10 @@ void lab2b_too_large(struct lab *lab)
 /* ---- P1, P5: an old primary -----------------------------------------------
  */
 
-static void cut_off_old_primary(struct store *store)
+void lab2b_cut_off_s1(struct store *store)
 {
-    store_cut(store, S1, VS);
-    store_cut(store, VS, S1);
-    store_cut(store, S1, S2);
-    store_cut(store, S2, S1);
+    lab2b_part(store, S1, VS);
+    lab2b_part(store, S1, S2);
 }
 
 void lab2b_old_primary_before_writes(struct lab *lab)
@@ -623,11 +619,10 @@ void lab2b_old_primary_before_writes(struct lab *lab)
     size_t mark;
 
     store_put(store, C1, "a", "1");
-    cut_off_old_primary(store);
+    lab2b_cut_off_s1(store);
     store_settles(store, S2, NOBODY);
     mark = store_mark(store);
-    store_begin(store, C1, GET, "a", NULL, 2 * SOON_MS);
-    store_end(store, C1);
+    lab2b_look(store, C1, "a");
     store_begin(store, C1, PUT, "a", "2", 2 * SOON_MS);
     store_end(store, C1);
     LAB_EXPECT(lab, answers(store, mark, S1) == 0,
@@ -644,7 +639,7 @@ void lab2b_old_primary_after_writes(struct lab *lab)
 
     store_put(store, C1, "a", "1");
     store_put(store, C2, "b", "1");
-    cut_off_old_primary(store);
+    lab2b_cut_off_s1(store);
     store_settles(store, S2, NOBODY);
     store_put(store, C2, "a", "2");
     mark = store_mark(store);
@@ -668,14 +663,12 @@ void lab2b_deposed_by_refusal(struct lab *lab)
     size_t mark;
 
     store_put(store, C1, "a", "1");
-    store_cut(store, S1, VS);
-    store_cut(store, VS, S1);
+    lab2b_part(store, S1, VS);
     store_settles(store, S2, NOBODY);
     mark = store_mark(store);
     store_begin(store, C1, APPEND, "a", "2", 2 * SOON_MS);
     store_end(store, C1);
-    store_begin(store, C1, GET, "a", NULL, 2 * SOON_MS);
-    store_end(store, C1);
+    lab2b_look(store, C1, "a");
     LAB_EXPECT(lab, answers(store, mark, S1) == 0,
                "s2 knows view 3 and refuses the forwards of s1, and s1 answers "
                "clients all the same");
@@ -704,7 +697,7 @@ void lab2b_earlier_confirmation(struct lab *lab)
     mark = store_mark(store);
     store_begin(store, C1, GET, "b", NULL, 2 * SOON_MS);
     store_until(store, has_confirmed, &mark, SHORT_MS);
-    cut_off_old_primary(store);
+    lab2b_cut_off_s1(store);
     store_cut(store, C2, S1); /* so that s1 does not hear of the put */
     store_settles(store, S2, NOBODY);
     store_put(store, C2, "a", "2");
@@ -728,8 +721,7 @@ void lab2b_deposed_refuses(struct lab *lab)
 
     store_settles(store, S1, S2);
     store_put(store, C1, "a", "1");
-    store_cut(store, S1, VS);
-    store_cut(store, VS, S1);
+    lab2b_part(store, S1, VS);
     store_settles(store, S2, NOBODY);
     hand_get(store, S1, "a", 1);
     LAB_EXPECT(
@@ -755,8 +747,7 @@ void lab2b_forward_of_old_primary(struct lab *lab)
     store_rule(store, RULE_HOLD, FORWARD, S1, S2, 1);
     store_begin(store, C1, APPEND, "a", "2", 40);
     store_end(store, C1);
-    store_crash(store, S1);
-    store_settles(store, S2, S3);
+    lab2b_fail_over(store, S1, S2, S3);
     store_isolate(store, S2);
     store_settles(store, S3, NOBODY);
     store_heal(store);
@@ -764,11 +755,9 @@ void lab2b_forward_of_old_primary(struct lab *lab)
     store_release(store);
     store_run(store, SHORT_MS);
     lab2b_expect_same(store, lab, S3, S2);
-    store_crash(store, S3);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S3, S2, NOBODY);
     store_expect(store, C2, "b", "1");
-    store_begin(store, C2, GET, "a", NULL, SOON_MS);
-    store_end(store, C2);
+    lab2b_look(store, C2, "a");
     store_judge(store);
     store_free(store);
 }
@@ -784,7 +773,7 @@ void lab2b_stale_confirmation(struct lab *lab)
     store_rule(store, RULE_HOLD, FORWARD_ACK, S2, S1, 1);
     store_begin(store, C1, GET, "a", NULL, SOON_MS);
     store_run(store, 30);
-    cut_off_old_primary(store);
+    lab2b_cut_off_s1(store);
     store_end(store, C1);
     store_settles(store, S2, NOBODY);
     store_put(store, C2, "a", "2");

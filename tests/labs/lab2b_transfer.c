@@ -72,6 +72,21 @@ static void expect_filled(struct store *store, int keys)
     }
 }
 
+/* s2 starts, and gets the state. */
+static void join(struct store *store, struct lab *lab)
+{
+    store_start(store, S2);
+    store_settles(store, S1, S2);
+    lab2b_expect_same(store, lab, S1, S2);
+}
+
+/* s1 dies; what filled the store is at s2. */
+static void expect_all_at_s2(struct store *store, int keys)
+{
+    lab2b_fail_over(store, S1, S2, NOBODY);
+    expect_filled(store, keys);
+}
+
 /* The newest view number that a server has told the view service. */
 static uint64_t pinged(struct store *store, int server)
 {
@@ -97,9 +112,7 @@ void lab2b_backup_takes_over(struct lab *lab)
     struct store *store = lab2b_pair(lab, 1);
 
     fill(store, 20);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, 20);
+    expect_all_at_s2(store, 20);
     store_put(store, C1, "key0", "later");
     store_expect(store, C1, "key0", "later");
     store_judge(store);
@@ -111,16 +124,13 @@ void lab2b_one_after_the_other(struct lab *lab)
     struct store *store = lab2b_trio(lab, 1);
 
     fill(store, 20);
-    store_crash(store, S1);
-    store_settles(store, S2, S3);
+    lab2b_fail_over(store, S1, S2, S3);
     store_append(store, C1, "a", "1");
-    store_crash(store, S2);
-    store_settles(store, S3, NOBODY);
+    lab2b_fail_over(store, S2, S3, NOBODY);
     store_append(store, C1, "a", "2");
     store_restart(store, S1);
     store_settles(store, S3, S1);
-    store_crash(store, S3);
-    store_settles(store, S1, NOBODY);
+    lab2b_fail_over(store, S3, S1, NOBODY);
     store_expect(store, C1, "a", "12");
     expect_filled(store, 20);
     store_free(store);
@@ -147,11 +157,9 @@ void lab2b_idle_replaces_backup(struct lab *lab)
     struct store *store = lab2b_trio(lab, 1);
 
     fill(store, KEYS);
-    store_crash(store, S2);
-    store_settles(store, S1, S3);
+    lab2b_fail_over(store, S2, S1, S3);
     lab2b_expect_same(store, lab, S1, S3);
-    store_crash(store, S1);
-    store_settles(store, S3, NOBODY);
+    lab2b_fail_over(store, S1, S3, NOBODY);
     expect_filled(store, KEYS);
     store_free(store);
 }
@@ -166,8 +174,7 @@ void lab2b_restarted_primary(struct lab *lab)
     store_settles(store, S2, S1);
     store_append(store, C1, "a", "2");
     lab2b_expect_same(store, lab, S2, S1);
-    store_crash(store, S2);
-    store_settles(store, S1, NOBODY);
+    lab2b_fail_over(store, S2, S1, NOBODY);
     store_expect(store, C1, "a", "12");
     store_free(store);
 }
@@ -229,8 +236,7 @@ void lab2b_view_service_away(struct lab *lab)
     store_expect(store, C2, "b", "1");
     store_restart(store, VS);
     store_run(store, 5 * PING_MS);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     store_expect(store, C1, "a", "1xxxxxxxxxxxxxxxxxxxx");
     store_free(store);
 }
@@ -272,12 +278,8 @@ void lab2b_transfer_keys(struct lab *lab)
     struct store *store = alone(lab, 1);
 
     fill(store, KEYS);
-    store_start(store, S2);
-    store_settles(store, S1, S2);
-    lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, KEYS);
+    join(store, lab);
+    expect_all_at_s2(store, KEYS);
     store_free(store);
 }
 
@@ -291,8 +293,7 @@ void lab2b_transfer_sessions(struct lab *lab)
     mark = store_mark(store);
     store_start(store, S2);
     store_settles(store, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     lab2b_repeat(store, lab, mark, APPEND, C1, S2);
     lab2b_repeat(store, lab, mark, APPEND, C2, S2);
     store_run(store, SHORT_MS);
@@ -317,9 +318,7 @@ void lab2b_not_acknowledged_early(struct lab *lab)
                "reached s2: the view service may now promote s2");
     store_pass(store);
     store_settles(store, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, KEYS);
+    expect_all_at_s2(store, KEYS);
     store_free(store);
 }
 
@@ -390,12 +389,10 @@ void lab2b_clients_in_transfer(struct lab *lab)
     }
     store_settles(store, S1, S2);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     store_expect(store, C1, "during", expected);
     expect_filled(store, 3);
-    store_begin(store, C1, GET, "key59", NULL, SOON_MS);
-    store_end(store, C1);
+    lab2b_look(store, C1, "key59");
     store_judge(store);
     store_free(store);
 }
@@ -428,11 +425,9 @@ void lab2b_transfer_under_load(struct lab *lab)
     for (int i = C1; i < C1 + 3; i++)
         store_end(store, i);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     for (int i = 0; i < 3; i++) {
-        store_begin(store, C1, GET, keys[i], NULL, SOON_MS);
-        store_end(store, C1);
+        lab2b_look(store, C1, keys[i]);
     }
     store_judge(store);
     store_free(store);
@@ -465,10 +460,8 @@ void lab2b_transfer_sent_again(struct lab *lab)
     }
     store_end(store, C1);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    store_begin(store, C1, GET, "a", NULL, SOON_MS);
-    store_end(store, C1);
+    lab2b_fail_over(store, S1, S2, NOBODY);
+    lab2b_look(store, C1, "a");
     store_judge(store);
     store_free(store);
 }
@@ -526,9 +519,7 @@ void lab2b_earlier_transfer(struct lab *lab)
     store_pass(store);
     store_settles(store, S1, S2);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, 3);
+    expect_all_at_s2(store, 3);
     store_free(store);
 }
 
@@ -558,8 +549,7 @@ void lab2b_state_shrinks(struct lab *lab)
         LAB_EXPECT(lab, store_end(store, C1 + i) == PBKV__STATUS__OK,
                    "a put that began in the transfer has no answer after it");
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     for (int i = 0; i < 4; i++)
         store_expect(store, C1 + i, keys[i], "");
     store_free(store);
@@ -591,12 +581,8 @@ void lab2b_lost_chunks(struct lab *lab)
     fill(store, KEYS);
     store_rule(store, RULE_DROP, CHUNK, S1, S2, 3);
     store_rule(store, RULE_DROP, CHUNK_ACK, S2, S1, 3);
-    store_start(store, S2);
-    store_settles(store, S1, S2);
-    lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, KEYS);
+    join(store, lab);
+    expect_all_at_s2(store, KEYS);
     store_free(store);
 }
 
@@ -611,9 +597,7 @@ void lab2b_doubled_chunks(struct lab *lab)
     store_settles(store, S1, S2);
     store_append(store, C1, "a", "1");
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, KEYS);
+    expect_all_at_s2(store, KEYS);
     store_expect(store, C1, "a", "1");
     store_free(store);
 }
@@ -650,8 +634,7 @@ void lab2b_late_chunks(struct lab *lab)
     store_run(store, SHORT_MS);
     store_append(store, C1, "a", "2");
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     store_expect(store, C1, "key0", "newer");
     store_expect(store, C1, "a", "12");
     store_free(store);
@@ -679,8 +662,7 @@ void lab2b_chunks_of_old_view(struct lab *lab)
     store_release(store);
     store_settles(store, S1, S2);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
+    lab2b_fail_over(store, S1, S2, NOBODY);
     store_expect(store, C1, "key0", "newer");
     store_free(store);
 }
@@ -727,9 +709,7 @@ void lab2b_backup_dies_in_transfer(struct lab *lab)
     store_restart(store, S2);
     store_settles(store, S1, S2);
     lab2b_expect_same(store, lab, S1, S2);
-    store_crash(store, S1);
-    store_settles(store, S2, NOBODY);
-    expect_filled(store, KEYS);
+    expect_all_at_s2(store, KEYS);
     store_free(store);
 }
 
@@ -742,10 +722,8 @@ void lab2b_other_backup_in_transfer(struct lab *lab)
     store_start(store, S2);
     store_run(store, 3 * PING_MS);
     store_start(store, S3);
-    store_crash(store, S2);
-    store_settles(store, S1, S3);
-    store_crash(store, S1);
-    store_settles(store, S3, NOBODY);
+    lab2b_fail_over(store, S2, S1, S3);
+    lab2b_fail_over(store, S1, S3, NOBODY);
     expect_filled(store, KEYS);
     store_free(store);
 }
@@ -757,10 +735,7 @@ void lab2b_state_is_replaced(struct lab *lab)
 
     store_put(store, C1, "a", "1");
     store_put(store, C2, "b", "1");
-    store_cut(store, S1, VS);
-    store_cut(store, VS, S1);
-    store_cut(store, S1, S2);
-    store_cut(store, S2, S1);
+    lab2b_cut_off_s1(store);
     /* s1 alone takes an append that nobody else will ever see. */
     store_begin(store, C1, APPEND, "a", "lost", 200);
     store_end(store, C1);
@@ -769,10 +744,8 @@ void lab2b_state_is_replaced(struct lab *lab)
     store_heal(store);
     store_settles(store, S2, S1);
     lab2b_expect_same(store, lab, S2, S1);
-    store_crash(store, S2);
-    store_settles(store, S1, NOBODY);
-    store_begin(store, C2, GET, "a", NULL, SOON_MS);
-    store_end(store, C2);
+    lab2b_fail_over(store, S2, S1, NOBODY);
+    lab2b_look(store, C2, "a");
     store_judge(store);
     store_free(store);
 }
@@ -815,9 +788,7 @@ void lab2b_frames_bounded(struct lab *lab)
         LAB_EXPECT(lab, store_end(store, C1) == PBKV__STATUS__OK,
                    "a put of 40000 octets is not OK");
     }
-    store_start(store, S2);
-    store_settles(store, S1, S2);
-    lab2b_expect_same(store, lab, S1, S2);
+    join(store, lab);
     while ((line = store_find(store, mark, LINE_SEND, ANY, NOBODY, NOBODY))) {
         LAB_EXPECT(lab, line->body->length <= BODY_LIMIT,
                    "%s sent a %s of %u octets; the limit is %d",
