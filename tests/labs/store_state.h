@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store_state: what a store keeps, for its own files only: store.c moves the
- * world and judges messages, store_clients.c has the clients and storms,
- * store_report.c the report of a failure.
+ * store_state: what a store keeps, for its own files only: store.c has the
+ * actors and moves the world, store_messages.c carries messages, store_log.c
+ * notes them, store_views.c judges and tells views, store_clients.c has the
+ * clients and storms, store_report.c the report of a failure.
  */
 #ifndef TESTS_LABS_STORE_STATE_H
 #define TESTS_LABS_STORE_STATE_H
@@ -11,7 +12,12 @@
 #include "tests/labs/store.h"
 #include "viewservice/view_server.h"
 
-enum { ADDRESS_SIZE = 16, RULES_MAX = 64, CLIENT_TICK_MS = 10 };
+enum {
+    ADDRESS_SIZE = 16,
+    RULES_MAX = 64,
+    CLIENT_TICK_MS = 10,
+    PER_MILLE = 1000,
+};
 
 struct actor {
     char address[ADDRESS_SIZE];
@@ -100,6 +106,33 @@ struct store {
     struct arena judge_arena;
     struct arena trace_arena;
 };
+
+/* Whether an actor is a client. */
+bool store_is_client(int actor);
+
+/* The world's calls for a message that is sent, and for one that comes in,
+ * or is lost on its way. */
+bool store_on_send(void *context, const struct world_message *message);
+void store_on_arrival(void *context, const struct world_message *message,
+                      bool delivered);
+
+/* Adds a line about a message to the log; writes it to the trace, if there is
+ * one. */
+void store_log_message(struct store *store, enum line_kind kind,
+                       const struct flight *flight, int to);
+void store_trace_message(struct store *store, int actor, enum trace_kind kind,
+                         const struct flight *flight);
+
+/* Fails if a message that is sent says what the rules of views forbid; notes
+ * what a ping that the view service gets says. */
+void store_judge_message(struct store *store, const struct flight *flight,
+                         const Pbkv__Body *body);
+void store_note_ping(struct store *store, const struct flight *flight,
+                     const Pbkv__Body *body);
+
+/* Free what is on its way, and the log. */
+void store_release_messages(struct store *store);
+void store_release_log(struct store *store);
 
 /* The world's answer to a client's call. */
 void store_on_answer(void *context, size_t host, uint64_t call,
