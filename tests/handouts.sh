@@ -9,7 +9,7 @@
 #     which function, or text, is missing; no test crashes or runs too long;
 #   - the suites of the labs before it pass, but for those that run on what is
 #     missing: every message is stamped by the clocks of lab 1A, and lab 1B asks
-#     the server of lab 2B;
+#     the view service of lab 2A and the server of lab 2B;
 #   - with the lab's solution copied in, its suite passes, and those.
 #
 # Objects of given files are taken from this build. Environment: as in run.sh.
@@ -72,7 +72,7 @@ all_unfinished() { # SUITE
 running_on() { # LAB
     case $1 in
     1a) echo lab0 ;;
-    2b) echo lab1b ;;
+    2a | 2b) echo lab1b ;;
     esac
 }
 

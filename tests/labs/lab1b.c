@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pbserver/sessions.h"
+#include "tests/labs/lab1b_live.h"
 #include "tests/labs/store.h"
 
 enum { SHORT_MS = 600, HAND = C8 };
@@ -558,6 +559,13 @@ static const struct lab_test tests[] = {
     {"a_bad_network_loses_and_doubles_nothing", storm, 6, LAB_SIMULATED, 20,
      "P6 C2"},
     {"a_full_table_doubles_nothing", crowded_storm, 5, LAB_SIMULATED, 20, "P6"},
+
+    {"live_clients_have_every_append_executed_once", lab1b_live_clients, 4,
+     LAB_LIVE, 20, "P6"},
+    {"what_a_live_server_gets_many_times_is_executed_once",
+     lab1b_live_stopped_server, 4, LAB_LIVE, 20, "P6 C2"},
+    {"a_live_server_that_loses_and_doubles_answers_executes_once",
+     lab1b_live_loss, 4, LAB_UNRELIABLE, 40, "P6 C2"},
 };
 
 LAB_SUITE("1b", "exactly once", tests)

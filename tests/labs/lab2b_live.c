@@ -14,55 +14,11 @@
 #include "node/memory.h"
 #include "tests/cluster.h"
 #include "tests/labs/lab2b.h"
-#include "tests/ledger.h"
+#include "tests/labs/live.h"
 
 enum { FILES_MAX = 32 };
 
 static const struct cluster_options usual = {0};
-
-static void settles(struct lab *lab, struct cluster *cluster,
-                    const struct process *primary, const struct process *backup)
-{
-    struct pbkv_view view = {0};
-
-    LAB_EXPECT(lab, cluster_settles(cluster, primary, backup, &view),
-               "there is no acknowledged view with primary %s and backup %s in "
-               "time; the view is %" PRIu64,
-               primary->name, backup ? backup->name : "nobody", view.number);
-}
-
-static void form(struct lab *lab, struct cluster *cluster,
-                 struct process **servers, unsigned count)
-{
-    LAB_EXPECT(lab, cluster_form(cluster, servers, count),
-               "a view service and %u servers do not form a view with a backup",
-               count);
-}
-
-static void audit(struct lab *lab, struct cluster *cluster,
-                  struct ledger *ledger, uint64_t least)
-{
-    struct pbkv *store = cluster_open(cluster, NULL);
-    uint64_t acknowledged = ledger_finish(ledger);
-    const char *problem = ledger_audit(ledger, store);
-
-    LAB_EXPECT(lab, !problem,
-               "the appends of the clients are not all there, "
-               "once and in order: %s",
-               problem);
-    LAB_EXPECT(lab, acknowledged >= least,
-               "only %" PRIu64 " of %" PRIu64 " appends were acknowledged",
-               acknowledged, least);
-    ledger_free(ledger);
-    pbkv_close(store);
-}
-
-static void reaches(struct lab *lab, struct ledger *ledger, uint64_t count)
-{
-    LAB_EXPECT(lab, ledger_reaches(ledger, count),
-               "the clients do not come to %" PRIu64 " acknowledged appends",
-               count);
-}
 
 static void agree(struct lab *lab, struct cluster *cluster,
                   const struct process *one, const struct process *other)
@@ -80,12 +36,12 @@ void lab2b_live_failover(struct lab *lab)
     struct process *servers[3];
     struct ledger *ledger;
 
-    form(lab, cluster, servers, 3);
+    live_form(lab, cluster, servers, 3);
     ledger = ledger_start(cluster, &plan);
-    reaches(lab, ledger, 100);
+    live_reaches(lab, ledger, 100);
     process_signal(servers[0], SIGKILL);
-    settles(lab, cluster, servers[1], servers[2]);
-    audit(lab, cluster, ledger, 360);
+    live_settles(lab, cluster, servers[1], servers[2]);
+    live_audit(lab, cluster, ledger, 360);
     agree(lab, cluster, servers[1], servers[2]);
     cluster_free(cluster);
 }
@@ -98,17 +54,17 @@ void lab2b_live_restarts(struct lab *lab)
     struct process *servers[2];
     struct ledger *ledger;
 
-    form(lab, cluster, servers, 2);
+    live_form(lab, cluster, servers, 2);
     ledger = ledger_start(cluster, &plan);
     for (unsigned i = 0; i < 2; i++) {
-        reaches(lab, ledger, UINT64_C(150) * (i + 1));
+        live_reaches(lab, ledger, UINT64_C(150) * (i + 1));
         process_signal(servers[i], SIGKILL);
         process_restart(servers[i]);
         LAB_EXPECT(lab, process_is_ready(servers[i]), "%s does not start again",
                    servers[i]->name);
-        settles(lab, cluster, servers[1 - i], servers[i]);
+        live_settles(lab, cluster, servers[1 - i], servers[i]);
     }
-    audit(lab, cluster, ledger, 600);
+    live_audit(lab, cluster, ledger, 600);
     agree(lab, cluster, servers[0], servers[1]);
     cluster_free(cluster);
 }
@@ -123,12 +79,12 @@ void lab2b_live_loss(struct lab *lab)
     struct process *servers[3];
     struct ledger *ledger;
 
-    form(lab, cluster, servers, 3);
+    live_form(lab, cluster, servers, 3);
     ledger = ledger_start(cluster, &plan);
-    reaches(lab, ledger, 30);
+    live_reaches(lab, ledger, 30);
     process_signal(servers[0], SIGKILL);
-    settles(lab, cluster, servers[1], servers[2]);
-    audit(lab, cluster, ledger, 100);
+    live_settles(lab, cluster, servers[1], servers[2]);
+    live_audit(lab, cluster, ledger, 100);
     cluster_free(cluster);
 }
 
@@ -141,14 +97,14 @@ void lab2b_live_stopped_primary(struct lab *lab)
     struct process *servers[2];
     struct ledger *ledger;
 
-    form(lab, cluster, servers, 2);
+    live_form(lab, cluster, servers, 2);
     ledger = ledger_start(cluster, &plan);
-    reaches(lab, ledger, 100);
+    live_reaches(lab, ledger, 100);
     process_signal(servers[0], SIGSTOP);
-    settles(lab, cluster, servers[1], NULL);
+    live_settles(lab, cluster, servers[1], NULL);
     process_signal(servers[0], SIGCONT);
-    settles(lab, cluster, servers[1], servers[0]);
-    audit(lab, cluster, ledger, 400);
+    live_settles(lab, cluster, servers[1], servers[0]);
+    live_audit(lab, cluster, ledger, 400);
     agree(lab, cluster, servers[1], servers[0]);
     cluster_free(cluster);
 }
@@ -187,13 +143,13 @@ void lab2b_live_stamps(struct lab *lab)
     struct pbkv *store;
     size_t count;
 
-    form(lab, cluster, servers, 3);
+    live_form(lab, cluster, servers, 3);
     store = cluster_open(cluster, NULL);
     for (int i = 0; i < 20; i++)
         LAB_EXPECT(lab, pbkv_append(store, "k", 1, "x", 1, 0) == PBKV_OK,
                    "append %d is not answered OK", i + 1);
     process_signal(servers[0], SIGKILL);
-    settles(lab, cluster, servers[1], servers[2]);
+    live_settles(lab, cluster, servers[1], servers[2]);
     LAB_EXPECT(lab, pbkv_append(store, "k", 1, "y", 1, 0) == PBKV_OK,
                "the append after the failover is not answered OK");
     pbkv_close(store);

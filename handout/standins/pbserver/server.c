@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * server: a primary that is alone, in the place of the server that you write
- * in lab 2B. It believes every view, and has never heard of a backup.
+ * in lab 2B. It pings, believes every view, and has never heard of a backup.
  */
 #include "pbserver/server.h"
 
@@ -44,10 +44,24 @@ bool server_is_serving(const struct server *server)
     return server_is_primary(server);
 }
 
+static void say_which_view(struct node *node, struct env *env, unsigned slot)
+{
+    const struct server *server = (const struct server *)node;
+    struct peer service = {.address = server->config.view_service};
+    uint32_t every = server->config.ping_ms;
+    Pbkv__Ping ping = PBKV__PING__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+
+    ping.view = server->view.number;
+    body.kind_case = PBKV__BODY__KIND_PING;
+    body.ping = &ping;
+    env_send(env, &service, &body);
+    env_set_timer(env, slot, every, every);
+}
+
 static void on_start(struct node *node, struct env *env)
 {
-    (void)node;
-    (void)env;
+    say_which_view(node, env, SERVER_TIMER_PING);
 }
 
 static void on_message(struct node *node, struct env *env,
@@ -60,13 +74,6 @@ static void on_message(struct node *node, struct env *env,
         server->initialised = server_is_primary(server);
     } else
         server_on_request(server, env, from, body);
-}
-
-static void on_timer(struct node *node, struct env *env, unsigned slot)
-{
-    (void)node;
-    (void)env;
-    (void)slot;
 }
 
 static struct node *server_clone(const struct node *node)
@@ -114,7 +121,7 @@ static const struct node_type server_type = {
     .name = "kv server",
     .on_start = on_start,
     .on_message = on_message,
-    .on_timer = on_timer,
+    .on_timer = say_which_view,
     .clone = server_clone,
     .release = server_release,
     .describe = describe,
