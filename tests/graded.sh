@@ -4,8 +4,9 @@
 # graded.sh: does a submission get what it earned? A folder of submissions of
 # lab 0 is graded: a correct one, as folder and as tarball; an empty one; and
 # those that loop, fork, flood, crash, leave early, print results, send signals,
-# replace tests, functions or files, or do not compile. Each gets the points of
-# the tests that it passes honestly, and no other submission is hurt.
+# write files, replace tests, functions or files, or do not compile. Each gets
+# the points of the tests that it passes honestly, and no other submission is
+# hurt.
 #
 # Environment: as in run.sh.
 set -u
@@ -74,6 +75,11 @@ bad prints 'puts("{\"tests\": [{\"name\": \"x\", \"status\": \"passed\"}]}");
 bad kills 'kill(getppid(), SIGKILL); exit(0);'
 bad grows 'for (;;) { char *m = malloc(1 << 24); if (!m) abort();
         for (int i = 0; i < 1 << 24; i += 4096) m[i] = 1; }'
+bad writes "FILE *file = fopen(\"$work/written\", \"w\");
+    if (file) fclose(file);
+    file = fopen(\"Makefile\", \"w\");
+    if (file) fclose(file);
+    exit(file != NULL);"
 bad broken 'this is not C'
 HEAD='void __attribute__((constructor)) early(void);
 #include <unistd.h>
@@ -112,12 +118,13 @@ check 'a link is not followed' says linked 'not an ordinary file'
 earned=$(awk -F, '$1 == "\"crashes\"" { print $2 }' "$work/out/grades.csv")
 check 'the client alone is worth something' test "$earned" -gt 0
 check 'the client alone is not worth all' test "$earned" -lt "$possible"
-for name in loops forks floods leaves prints grows; do
+for name in loops forks floods leaves prints grows writes; do
     check "a server that $name costs only its tests" gets "$name" "$earned"
 done
 check 'killing the runner earns nothing' gets kills 0
+check 'nothing is written elsewhere' test ! -e "$work/written"
 check 'leaving early is told' says leaves 'left before the test was over'
-check 'each has a line' test "$(wc -l <"$work/out/grades.csv")" = 17
+check 'each has a line' test "$(wc -l <"$work/out/grades.csv")" = 18
 check 'reports for Gradescope are written' \
     grep -q '"score": 3' "$work/out/correct/results.json"
 check 'nothing is left running' sh -c '! pgrep -u 60001,60002 .'

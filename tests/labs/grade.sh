@@ -8,7 +8,8 @@
 # Each lab of a submission is a part, graded by itself: a copy of this tree,
 # with all its solutions, in which only the lab's files are the submission's.
 # One that is missing is the skeleton. The part is built and run in a sandbox
-# (sandbox_main.c), by a user of its own where this runs as root. The suite's
+# (sandbox_main.c), by a user of its own where this runs as root, and can write
+# nothing but its own files. The suite's
 # results come through a pipe that only the runner of the suite holds; the tests
 # that count are listed by the pristine suite (report_main.c).
 #
@@ -124,8 +125,9 @@ sandboxed() { # OUTPUT SECONDS OPTION... -- COMMAND...: in the part's tree
     output=$1
     seconds=$2
     shift 2
-    "$tools/sandbox" --folder "$part" --output "$output" --seconds "$seconds" \
-        --user "$user" --memory "$memory" --file 256 --processes 300 "$@"
+    TMPDIR=/dev/shm "$tools/sandbox" --folder "$part" --output "$output" \
+        --seconds "$seconds" --user "$user" --memory "$memory" --file 256 \
+        --processes 300 "$@"
 }
 
 # grade_part LAB: leaves LAB.list, .results, .note, .build and .log in $place.
@@ -168,11 +170,9 @@ grade_part() {
     used=$(cd "$part" && remarks "$files")
     [ -z "$used" ] || echo "it calls what no role needs: $used" >>"$note"
     mkdir -p "$part/runs" && chmod 777 "$part/runs"
-    TMPDIR=$part/runs
-    [ ${#TMPDIR} -lt 40 ] || TMPDIR=/tmp
-    export TMPDIR
     PBKV_TREE=$part PBKV_BUILD=$part/$built sandboxed "$place/$lab.log" \
-        "$((limit + 60))" --results "$place/$lab.results" -- \
+        "$((limit + 60))" --results "$place/$lab.results" \
+        --writable "$part/runs" -- \
         "$built/labs/$suite" --out runs --repeat "$repeat" --worst \
         --budget "$limit" --gradescope fd:3
     case $? in

@@ -3,24 +3,26 @@
  * sandbox: runs a command that is not trusted, in a folder, with limits, and
  * leaves none of its processes behind.
  *
- *   sandbox --folder DIR --output FILE [--results FILE] [--seconds N]
- *           [--memory MB] [--file MB] [--processes N] [--output-max KB]
- *           [--user ID] -- COMMAND...
+ *   sandbox --folder DIR --output FILE [--results FILE] [--writable DIR]
+ *           [--seconds N] [--memory MB] [--file MB] [--processes N]
+ *           [--output-max KB] [--user ID] -- COMMAND...
  *
  * Three processes: this one, an init, the command. Where the system lets it,
  * the init is the first process of namespaces of its own for processes, network
  * and IPC, so that with it all ends, and nothing is reached but what is in
  * there; otherwise all orphans come to it, and it ends them until there are
- * none. The command's stdout and stderr are a pipe that is read to the end, of
- * which --output-max is kept. Descriptor 3 of the command is another pipe,
- * whose contents become --results: only who holds that descriptor can write
- * there.
+ * none. In a namespace for mounts only --writable (the folder) can be written,
+ * and /dev/shm, which is the command's own and empty; so what runs as the user
+ * who grades cannot change that user's files. The command's stdout and stderr
+ * are a pipe that is read to the end, of which --output-max is kept. Descriptor
+ * 3 of the command is another pipe, whose contents become --results: only who
+ * holds that descriptor can write there.
  *
  * Limits on memory, processor time and files are each process's own, the one on
  * processes is the user's. The exit status is the command's, 128 plus its
  * signal, or 124 when it took too long.
  */
-#define _GNU_SOURCE // unshare
+#define _GNU_SOURCE // unshare, mount_setattr
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -34,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -53,6 +56,7 @@ struct options {
     const char *folder;
     const char *output;
     const char *results;
+    const char *writable;
     long seconds;
     rlim_t memory;
     rlim_t file;
@@ -118,10 +122,34 @@ static void raise_loopback(void)
     }
 }
 
-/* Returns whether the next child is the first process of its own namespaces. */
-static bool enter_namespaces(void)
+/* Lets a mount be read only, with all below it, or be written. */
+static bool set_read_only(const char *path, bool read_only)
 {
-    const int kinds = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC;
+    struct mount_attr attributes = {
+        .attr_set = read_only ? MOUNT_ATTR_RDONLY : 0,
+        .attr_clr = read_only ? 0 : MOUNT_ATTR_RDONLY,
+    };
+
+    return mount_setattr(AT_FDCWD, path, read_only ? AT_RECURSIVE : 0,
+                         &attributes, sizeof(attributes)) == 0;
+}
+
+/* In a namespace of mounts that is ours. Returns whether nothing but these can
+ * be written. */
+static bool protect_files(const char *writable)
+{
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(writable, writable, NULL, MS_BIND, NULL) == 0 &&
+           mount("sandbox", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV,
+                 "size=256m,mode=1777") == 0 &&
+           set_read_only("/", true) && set_read_only(writable, false) &&
+           set_read_only("/dev/shm", false);
+}
+
+/* Returns whether the next child is the first process of its own namespaces. */
+static bool enter_namespaces(const struct options *options)
+{
+    const int kinds = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS;
     unsigned user = (unsigned)getuid();
     unsigned group = (unsigned)getgid();
 
@@ -133,6 +161,9 @@ static bool enter_namespaces(void)
         write_text("/proc/self/gid_map", "%u %u 1", group);
     }
     raise_loopback();
+    if (!protect_files(options->writable))
+        fprintf(stderr, "sandbox: files cannot be protected here (%s)\n",
+                strerror(errno));
     return true;
 }
 
@@ -265,9 +296,10 @@ static pid_t start_init(const struct options *options, int output, int results)
 {
     pid_t pid;
 
-    if (!enter_namespaces())
-        fprintf(stderr, "sandbox: no namespaces here; processes are ended "
-                        "one by one, and the network is open\n");
+    if (!enter_namespaces(options))
+        fprintf(stderr,
+                "sandbox: no namespaces here; processes are ended one by one, "
+                "the network is open, and files are not protected\n");
     pid = fork();
     if (pid != 0)
         return pid;
@@ -318,6 +350,7 @@ static bool parse(struct options *options, int argc, char **argv)
         {"folder", required_argument, NULL, 'd'},
         {"output", required_argument, NULL, 'o'},
         {"results", required_argument, NULL, 'r'},
+        {"writable", required_argument, NULL, 'w'},
         {"seconds", required_argument, NULL, 's'},
         {"memory", required_argument, NULL, 'm'},
         {"file", required_argument, NULL, 'f'},
@@ -333,6 +366,7 @@ static bool parse(struct options *options, int argc, char **argv)
         case 'd': options->folder = optarg; break;
         case 'o': options->output = optarg; break;
         case 'r': options->results = optarg; break;
+        case 'w': options->writable = optarg; break;
         case 's': options->seconds = strtol(optarg, NULL, 10); break;
         case 'm': options->memory = strtoul(optarg, NULL, 10) << 20; break;
         case 'f': options->file = strtoul(optarg, NULL, 10) << 20; break;
@@ -343,6 +377,8 @@ static bool parse(struct options *options, int argc, char **argv)
         }
     }
     options->command = argv + optind;
+    if (!options->writable)
+        options->writable = options->folder;
     return optind < argc && options->folder && options->output &&
            options->seconds > 0;
 }
@@ -354,9 +390,9 @@ int main(int argc, char **argv)
 
     if (!parse(&options, argc, argv)) {
         fprintf(stderr, "usage: sandbox --folder DIR --output FILE [--results "
-                        "FILE] [--seconds N] [--memory MB] [--file MB] "
-                        "[--processes N] [--output-max KB] [--user ID] -- "
-                        "COMMAND...\n");
+                        "FILE] [--writable DIR] [--seconds N] [--memory MB] "
+                        "[--file MB] [--processes N] [--output-max KB] "
+                        "[--user ID] -- COMMAND...\n");
         return EXIT_FAILURE;
     }
     return run(&options);
