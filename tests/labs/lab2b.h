@@ -16,9 +16,7 @@ struct store *lab2b_trio(struct lab *lab, unsigned clients);
 /* A server dies, and the view comes to these two. */
 void lab2b_fail_over(struct store *store, int dead, int primary, int backup);
 
-/* Cuts the link between two, both ways; cuts s1, the primary, off from the view
- * service and from s2. */
-void lab2b_part(struct store *store, int one, int other);
+/* Cuts s1, the primary, off from the view service and from s2. */
 void lab2b_cut_off_s1(struct store *store);
 
 /* A client gets a key; what it is told, or that it is told nothing, is for

@@ -45,7 +45,8 @@ void lab2b_fail_over(struct store *store, int dead, int primary, int backup)
     store_settles(store, primary, backup);
 }
 
-void lab2b_part(struct store *store, int one, int other)
+/* Cuts the link between two, both ways. */
+static void part(struct store *store, int one, int other)
 {
     store_cut(store, one, other);
     store_cut(store, other, one);
@@ -609,8 +610,8 @@ void lab2b_too_large(struct lab *lab)
 
 void lab2b_cut_off_s1(struct store *store)
 {
-    lab2b_part(store, S1, VS);
-    lab2b_part(store, S1, S2);
+    part(store, S1, VS);
+    part(store, S1, S2);
 }
 
 void lab2b_old_primary_before_writes(struct lab *lab)
@@ -663,7 +664,7 @@ void lab2b_deposed_by_refusal(struct lab *lab)
     size_t mark;
 
     store_put(store, C1, "a", "1");
-    lab2b_part(store, S1, VS);
+    part(store, S1, VS);
     store_settles(store, S2, NOBODY);
     mark = store_mark(store);
     store_begin(store, C1, APPEND, "a", "2", 2 * SOON_MS);
@@ -721,7 +722,7 @@ void lab2b_deposed_refuses(struct lab *lab)
 
     store_settles(store, S1, S2);
     store_put(store, C1, "a", "1");
-    lab2b_part(store, S1, VS);
+    part(store, S1, VS);
     store_settles(store, S2, NOBODY);
     hand_get(store, S1, "a", 1);
     LAB_EXPECT(
