@@ -199,12 +199,18 @@ TEST(the_largest_answers_for_a_thousand_clients_stay_within_limits)
 /* ---- No descriptors, no memory ----------------------------------------------
  */
 
-static void limit_process(const struct process *process, int resource,
-                          rlim_t most)
+static void limit_descriptors(const struct process *process, rlim_t most)
 {
     const struct rlimit limit = {most, most};
 
-    ck_assert_int_eq(prlimit(process->pid, resource, &limit, NULL), 0);
+    ck_assert_int_eq(prlimit(process->pid, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+static void limit_memory(const struct process *process, rlim_t most)
+{
+    const struct rlimit limit = {most, most};
+
+    ck_assert_int_eq(prlimit(process->pid, RLIMIT_AS, &limit, NULL), 0);
 }
 
 /* EMFILE: accepting pauses instead of trying again and again, and goes on when
@@ -218,8 +224,8 @@ TEST(a_server_without_descriptors_lives_and_rests)
     struct pbkv *store;
 
     siege_begin(&siege, NULL);
-    limit_process(siege.processes[PRIMARY], RLIMIT_NOFILE,
-                  siege.before[PRIMARY].descriptors + SPARE_DESCRIPTORS);
+    limit_descriptors(siege.processes[PRIMARY],
+                      siege.before[PRIMARY].descriptors + SPARE_DESCRIPTORS);
     siege_attack(&siege);
     early = siege_usage(siege.processes[PRIMARY]);
     for (unsigned i = 0; i < CROWD_SMALL; i++)
@@ -303,8 +309,8 @@ TEST(a_server_without_memory_refuses_strangers_and_lives)
         return;
     siege_begin(&siege, NULL);
     for (unsigned i = 0; i < 2; i++)
-        limit_process(siege.processes[i], RLIMIT_AS,
-                      address_space(siege.processes[i]) + SPARE_MEMORY);
+        limit_memory(siege.processes[i],
+                     address_space(siege.processes[i]) + SPARE_MEMORY);
     siege_attack(&siege);
     take_all_memory(&siege, &hogs);
     for (unsigned i = 0; i < 2; i++)
