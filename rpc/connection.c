@@ -178,12 +178,20 @@ static void pause_if_unread(struct connection *connection)
               "answers are not taken");
 }
 
+static void note_growth(struct connection *connection);
+
+/* An unfinished frame did not grow because it was not read: its time begins
+ * anew. */
 static void resume_if_read(struct connection *connection)
 {
     if (!connection->paused ||
         connection->output.octets > pause_threshold(connection) / 2)
         return;
     connection->paused = false;
+    if (connection->partial_length > 0) {
+        note_growth(connection);
+        connection->begun_ms = connection->grown_ms;
+    }
     watch_for_input(connection);
 }
 
@@ -577,6 +585,8 @@ static bool is_stalled(const struct connection *connection, uint64_t now_ms)
 {
     const struct rpc_limits *limits = &connection->rpc->config.limits;
 
+    if (connection->paused)
+        return false;
     return now_ms - connection->grown_ms >= limits->input_pause_ms ||
            now_ms - connection->begun_ms >= limits->input_age_ms;
 }

@@ -16,7 +16,8 @@
  * optimistic sendmsg; only when the system takes no more does the connection
  * wait until it is writable. While much waits on an accepted connection,
  * nothing is read from it ("receive.paused"): who does not take answers cannot
- * ask on, and who is only slow loses none.
+ * ask on. What was read before is answered, up to the limits of output: so an
+ * answer is lost only to who asked, in one read, for more than they allow.
  *
  * Life. A dialled connection begins as CONNECTING; an accepted one is OPEN. A
  * connection that is closed becomes DEAD at once, and is freed at the end of

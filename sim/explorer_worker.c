@@ -101,7 +101,8 @@ static const struct steps *find_act(struct worker *worker, uint32_t context,
     return slot->steps;
 }
 
-/* Whether a node has to wait until the turn of another one ends. */
+/* Whether a node has to wait until the turn of another one ends, if that one
+ * has events at all. */
 static bool waits_for_turn(const struct worker *worker,
                            const struct global *global, uint32_t host)
 {
@@ -111,7 +112,8 @@ static bool waits_for_turn(const struct worker *worker,
         context_at(explorer, global->contexts[host])->in_turn)
         return false;
     for (uint32_t i = 0; i < explorer->count; i++) {
-        if (context_at(explorer, global->contexts[i])->in_turn)
+        if (context_at(explorer, global->contexts[i])->in_turn &&
+            !(worker->search->nodes_off >> i & 1))
             return true;
     }
     return false;

@@ -585,8 +585,6 @@ TEST(one_thread_and_two_find_the_same_path)
     ck_assert_str_eq(texts[0], texts[1]);
 }
 
-/* A handler is a function of its arguments: running it each time changes
- * nothing. */
 /* … and searches of one explorer do not see each other's switches. */
 TEST(short_turns_leave_out_what_comes_during_a_turn)
 {
@@ -607,6 +605,8 @@ TEST(short_turns_leave_out_what_comes_during_a_turn)
     explored_free(all);
 }
 
+/* A handler is a function of its arguments: running it each time changes
+ * nothing. */
 TEST(without_the_memo_the_counts_are_the_same)
 {
     struct explored *with = explore("two-clients", 1, true, false);

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clocks/lamport.h"
+#include "node/memory.h"
 #include "rpc/frame.h"
 #include "tests/probe.h"
 #include "tests/raw_peer.h"
@@ -828,28 +830,31 @@ TEST(a_reader_that_does_not_read_costs_bounded_memory)
     scene_free(&scene);
 }
 
-/* Sends echoes of 100,000 octets as long as the other side takes them. Returns
- * how many it took whole. */
+enum { PUSHED = 256 };
+
+/* Sends up to PUSHED echoes of 100,000 octets as long as the other side takes
+ * them, in one piece, so that the ends of frames and of what is read at once do
+ * not agree. Returns how many it took whole. */
 static uint64_t push_until_blocked(struct scene *scene)
 {
     struct raw_frame frame = raw_frame_good();
     struct timeval patience = {0, 200000};
+    uint8_t *one, *all;
     size_t size, sent = 0;
-    uint64_t frames = 0;
-    uint8_t *octets;
     ssize_t count;
 
     frame.payload = 100000;
-    octets = raw_frame_pack(&frame, &size);
+    one = raw_frame_pack(&frame, &size);
+    all = memory_new(PUSHED * size);
+    for (size_t i = 0; i < PUSHED; i++)
+        memcpy(all + i * size, one, size);
     setsockopt(scene->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    for (; frames < 1000; frames += sent == 0) {
-        count = send(scene->fd, octets + sent, size - sent, MSG_NOSIGNAL);
-        if (count < 0)
-            break;
-        sent = (sent + (size_t)count) % size;
-    }
-    free(octets);
-    return frames;
+    while ((count = send(scene->fd, all + sent, PUSHED * size - sent,
+                         MSG_NOSIGNAL)) > 0)
+        sent += (size_t)count;
+    free(all);
+    free(one);
+    return sent / size;
 }
 
 TEST(who_does_not_take_answers_is_not_read_from_and_loses_none)
@@ -860,13 +865,36 @@ TEST(who_does_not_take_answers_is_not_read_from_and_loses_none)
 
     scene_make(&scene);
     frames = push_until_blocked(&scene);
-    ck_assert_uint_lt(frames, 1000);
+    ck_assert_uint_lt(frames, PUSHED);
     runner_await(&scene.server, "receive.paused", 1);
     ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), HELD);
     expect_service(scene.honest);
     take_frames(scene.fd, frames);
     await_no_output(&scene);
     ck_assert_uint_eq(runner_recorded(&scene.server, "send.overflow"), 0);
+    scene_free(&scene);
+}
+
+/* The frame that is not read to its end meanwhile is not the other side's
+ * doing. Somebody else's half a frame tells that the time is over. */
+TEST(who_is_not_read_from_does_not_stall)
+{
+    struct scene scene;
+    uint64_t frames;
+    int other;
+
+    scene_prepare(&scene);
+    scene.server.config.limits.input_pause_ms = time_scaled(300);
+    scene_begin(&scene);
+    frames = push_until_blocked(&scene);
+    runner_await(&scene.server, "receive.paused", 1);
+    ck_assert_uint_gt(runner_count(&scene.server, "rpc.input_held"), 0);
+    other = raw_dial(&scene.server.self.address);
+    ck_assert(raw_send(other, "\0\0\1", 3));
+    raw_await_close(other);
+    close(other);
+    ck_assert_uint_eq(runner_recorded(&scene.server, "receive.stalled"), 1);
+    take_frames(scene.fd, frames);
     scene_free(&scene);
 }
 
@@ -1115,6 +1143,7 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE(a_message_that_nobody_would_take_is_dropped_and_told),
       CASE_LIMIT(an_overflow_is_a_warning_only_when_it_begins, 30),
       CASE_LIMIT(who_does_not_take_answers_is_not_read_from_and_loses_none, 30),
+      CASE_LIMIT(who_is_not_read_from_does_not_stall, 30),
       CASE_LIMIT(who_goes_away_while_not_read_from_is_noticed, 30),
       CASE_LIMIT(a_reader_that_does_not_read_costs_bounded_memory, 30),
       CASE_LIMIT(all_readers_together_cost_bounded_memory, 30),
