@@ -219,7 +219,7 @@ janitor_run(struct cluster *cluster, int pipe_fd)
 
     memcpy(directory, cluster->directory, sizeof(directory));
     free(cluster);
-    setsid();
+    setpgid(0, 0);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     do
@@ -248,6 +248,9 @@ static void janitor_start(struct cluster *cluster)
         close(ends[1]);
         janitor_run(cluster, ends[0]);
     }
+    /* Both sides do it: whoever ends our group must not end the janitor, even
+     * if it has not run yet. */
+    setpgid(cluster->janitor, cluster->janitor);
     close(ends[0]);
     cluster->janitor_pipe = ends[1];
 }
