@@ -41,8 +41,8 @@ bool raw_send(int fd, const void *octets, size_t size);
 /* Packs and sends the frame. */
 bool raw_send_frame(int fd, const struct raw_frame *frame);
 
-/* Receives one frame and decodes it into the arena; NULL when closed. Only kinds
- * and numbers are there: octets of names, keys and values are gone. */
+/* Receives one frame and decodes it into the arena; NULL when closed. Only
+ * kinds and numbers are there: octets of names, keys and values are gone. */
 Pbkv__Frame *raw_receive_frame(int fd, struct arena *arena);
 
 /* Waits until the other side has closed, throwing away what comes. */
