@@ -16,6 +16,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "clocks/octets.h"
+
 static bool entry_is(const struct vclock_entry *entry, const char *host,
                      size_t length)
 {
@@ -175,42 +177,8 @@ enum vclock_order vclock_compare(const struct vclock *a, const struct vclock *b)
     return b_knows_more ? VCLOCK_BEFORE : VCLOCK_EQUAL;
 }
 
-/* A word with this octet everywhere. */
-static uint64_t everywhere(uint8_t octet)
-{
-    return UINT64_C(0x0101010101010101) * octet;
-}
-
-/* Returns a word whose octets have their highest bit set where eight octets may
- * not be in a name, or behind such an octet: this runs for every name in every
- * message, and one by one they take longer than all else about a stamp. What is
- * subtracted borrows from an octet that is too small, what is added carries
- * into the highest bit of one that is too large. */
-static uint64_t bad_octets(uint64_t word)
-{
-    uint64_t ones = everywhere(1);
-
-    return word | (word - everywhere('!')) | (word + ones) |
-           ((word ^ everywhere('"')) - ones) |
-           ((word ^ everywhere('\\')) - ones);
-}
-
 bool host_name_is_valid(const char *text, size_t length)
 {
-    uint64_t word = everywhere('a'); /* for those that a short one lacks */
-    uint64_t bad = 0;
-    size_t done = 0;
-
-    if (length == 0 || length > HOST_NAME_MAX_LENGTH)
-        return false;
-    for (; length - done >= sizeof(word); done += sizeof(word)) {
-        memcpy(&word, text + done, sizeof(word));
-        bad |= bad_octets(word);
-    }
-    if (done > 0) /* the last eight, some of them again */
-        memcpy(&word, text + length - sizeof(word), sizeof(word));
-    else
-        memcpy(&word, text, length);
-    bad |= bad_octets(word);
-    return (bad & everywhere(0x80)) == 0;
+    return length > 0 && length <= HOST_NAME_MAX_LENGTH &&
+           octets_are_printable(text, length, '"', '\\');
 }

@@ -10,35 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clocks/octets.h"
 #include "node/sink.h"
-
-/* Whether eight octets are all printable ASCII and no blanks: there are two
- * addresses in every frame. An octet under '!' borrows, one over '~' carries or
- * has its highest bit already; what reaches its neighbour changes nothing. */
-static bool octets_are_printable(uint64_t word)
-{
-    const uint64_t each = UINT64_C(0x0101010101010101);
-
-    return ((word | (word - each * '!') | (word + each)) & each * 0x80) == 0;
-}
 
 static bool address_is_valid(const char *text, size_t length)
 {
-    uint64_t word = UINT64_C(0x0101010101010101) * 'a';
-    size_t done = 0;
-
-    if (length == 0 || length > ADDRESS_MAX)
-        return false;
-    for (; length - done >= sizeof(word); done += sizeof(word)) {
-        memcpy(&word, text + done, sizeof(word));
-        if (!octets_are_printable(word))
-            return false;
-    }
-    if (done > 0) /* the last eight, some of them again */
-        memcpy(&word, text + length - sizeof(word), sizeof(word));
-    else
-        memcpy(&word, text, length);
-    return octets_are_printable(word);
+    return length > 0 && length <= ADDRESS_MAX &&
+           octets_are_printable(text, length, ' ', ' ');
 }
 
 int address_init(struct address *address, const void *text, size_t length)
