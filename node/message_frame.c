@@ -56,22 +56,10 @@ static bool read_entry(struct arena *arena, struct wire_reader *reader,
            inside.at == inside.end;
 }
 
-/* Returns how many entries of the vector come next. */
-static size_t count_entries(struct wire_reader reader)
-{
-    struct wire_reader inside;
-    size_t count = 0;
-
-    while (wire_take_tag(&reader, FRAME_VECTOR) &&
-           wire_read_inside(&reader, &inside))
-        count++;
-    return count;
-}
-
 static bool read_vector(struct arena *arena, struct wire_reader *reader,
                         Pbkv__Frame *frame)
 {
-    size_t count = count_entries(*reader);
+    size_t count = wire_count(*reader, FRAME_VECTOR);
     Pbkv__ClockEntry *entries;
 
     if (count == 0)

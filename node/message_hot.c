@@ -212,22 +212,10 @@ static void forward_write(const Pbkv__Forward *forward, uint8_t *room)
         room = operation_write(forward->ops[i], room);
 }
 
-/* Returns how many operations come next. */
-static size_t count_operations(struct wire_reader reader)
-{
-    struct wire_reader inside;
-    size_t count = 0;
-
-    while (wire_take_tag(&reader, TAG_OPERATION) &&
-           wire_read_inside(&reader, &inside))
-        count++;
-    return count;
-}
-
 static bool operations_read(struct arena *arena, struct wire_reader *reader,
                             Pbkv__Forward *forward)
 {
-    size_t count = count_operations(*reader);
+    size_t count = wire_count(*reader, TAG_OPERATION);
     struct wire_reader inside;
     Pbkv__LogOp *ops;
 

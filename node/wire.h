@@ -135,6 +135,17 @@ static inline bool wire_read_inside(struct wire_reader *reader,
     return true;
 }
 
+/* Returns how many fields with this tag, each with a length, come next. */
+static inline size_t wire_count(struct wire_reader reader, uint8_t tag)
+{
+    struct wire_reader inside;
+    size_t count = 0;
+
+    while (wire_take_tag(&reader, tag) && wire_read_inside(&reader, &inside))
+        count++;
+    return count;
+}
+
 /* ---- Writing ------------------------------------------------------------- */
 
 /* Returns the octets of a number. */
