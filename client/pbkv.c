@@ -159,17 +159,22 @@ enum pbkv_status handle_enter(struct pbkv *handle)
     return status;
 }
 
-void handle_leave(struct pbkv *handle)
+/* Gives the lock back and ends a use. */
+static void unlock_and_leave(struct pbkv *handle)
 {
-    bool counted;
+    bool counted = handle->counted;
 
-    pthread_mutex_lock(&handle->lock);
     assert(handle->uses > 0);
     handle->uses--;
-    counted = handle->counted;
     pthread_mutex_unlock(&handle->lock);
     if (counted)
         sem_post(&handle->left);
+}
+
+void handle_leave(struct pbkv *handle)
+{
+    pthread_mutex_lock(&handle->lock);
+    unlock_and_leave(handle);
 }
 
 enum pbkv_status handle_wait(struct operation *operation, struct waiter *waiter)
@@ -184,13 +189,14 @@ enum pbkv_status handle_wait(struct operation *operation, struct waiter *waiter)
     pthread_cond_init(&waiter->ended, NULL);
     pthread_mutex_lock(&handle->lock);
     status = submit_locked(operation);
-    if (status == PBKV_OK)
+    if (status == PBKV_OK) {
         handle->uses++;
-    while (status == PBKV_OK && !waiter->done)
-        pthread_cond_wait(&waiter->ended, &handle->lock);
-    pthread_mutex_unlock(&handle->lock);
-    if (status == PBKV_OK)
-        handle_leave(handle);
+        while (!waiter->done)
+            pthread_cond_wait(&waiter->ended, &handle->lock);
+        unlock_and_leave(handle);
+    } else {
+        pthread_mutex_unlock(&handle->lock);
+    }
     pthread_cond_destroy(&waiter->ended);
     return status;
 }
