@@ -224,14 +224,21 @@ uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,
     return kv->octets - entry->value->length + length;
 }
 
-void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op)
+/* Gives a key with this hash, which has this entry or none, a value. */
+static void put_hashed(struct kv *kv, uint64_t hash, struct kv_entry *entry,
+                       struct bytes *key, struct bytes *value, uint64_t op)
 {
-    uint64_t hash = key_hash(key->data, key->length);
-    struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
-
     if (!entry)
         entry = kv_add(kv, hash, key);
     entry_set(kv, entry, hash, bytes_share(value), op);
+}
+
+void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op)
+{
+    uint64_t hash = key_hash(key->data, key->length);
+
+    put_hashed(kv, hash, find_hashed(kv, hash, key->data, key->length), key,
+               value, op);
 }
 
 void kv_put_newer(struct kv *kv, struct bytes *key, struct bytes *value,
@@ -240,11 +247,8 @@ void kv_put_newer(struct kv *kv, struct bytes *key, struct bytes *value,
     uint64_t hash = key_hash(key->data, key->length);
     struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
 
-    if (op <= (entry ? entry->modified : 0))
-        return;
-    if (!entry)
-        entry = kv_add(kv, hash, key);
-    entry_set(kv, entry, hash, bytes_share(value), op);
+    if (op > (entry ? entry->modified : 0))
+        put_hashed(kv, hash, entry, key, value, op);
 }
 
 void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
@@ -253,12 +257,11 @@ void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
     uint64_t hash = key_hash(key->data, key->length);
     struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
 
-    if (!entry) {
-        kv_put(kv, key, value, op);
-        return;
-    }
-    entry_set(kv, entry, hash,
-              bytes_concat(entry->value, value->data, value->length), op);
+    if (entry)
+        entry_set(kv, entry, hash,
+                  bytes_concat(entry->value, value->data, value->length), op);
+    else
+        put_hashed(kv, hash, NULL, key, value, op);
 }
 
 struct kv_item kv_at(const struct kv *kv, size_t position)
