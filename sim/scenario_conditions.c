@@ -111,36 +111,43 @@ static enum scenario_truth is_role(const struct scenario *scenario, size_t at,
     return truth(scenario_is_word(scenario, at + 1, found));
 }
 
-static enum scenario_truth has_state(const struct scenario *scenario, size_t at,
+static enum scenario_truth server_is(const struct scenario *scenario, size_t at,
+                                     bool (*judge)(const struct server *server),
+                                     const char *yes, const char *no,
                                      char found[SCENARIO_FOUND_MAX])
 {
     const struct stage_actor *actor =
         scenario_actor(scenario, at, STAGE_SERVER);
     const struct server *server;
+    bool is;
 
     if (!actor)
         return SCENARIO_NONSENSE;
     server = stage_server(scenario->stage, actor);
-    snprintf(found, SCENARIO_FOUND_MAX, "%s",
-             server && server->initialised ? "it has the state"
-                                           : "it does not have the state");
-    return truth(server && server->initialised);
+    is = server && judge(server);
+    snprintf(found, SCENARIO_FOUND_MAX, "%s", is ? yes : no);
+    return truth(is);
 }
 
+static bool is_initialised(const struct server *server)
+{
+    return server->initialised;
+}
+
+/* state S */
+static enum scenario_truth has_state(const struct scenario *scenario, size_t at,
+                                     char found[SCENARIO_FOUND_MAX])
+{
+    return server_is(scenario, at, is_initialised, "it has the state",
+                     "it does not have the state", found);
+}
+
+/* serving S */
 static enum scenario_truth is_serving(const struct scenario *scenario,
                                       size_t at, char found[SCENARIO_FOUND_MAX])
 {
-    const struct stage_actor *actor =
-        scenario_actor(scenario, at, STAGE_SERVER);
-    const struct server *server;
-
-    if (!actor)
-        return SCENARIO_NONSENSE;
-    server = stage_server(scenario->stage, actor);
-    snprintf(found, SCENARIO_FOUND_MAX, "%s",
-             server && server_is_serving(server) ? "it serves"
-                                                 : "it does not serve");
-    return truth(server && server_is_serving(server));
+    return server_is(scenario, at, server_is_serving, "it serves",
+                     "it does not serve", found);
 }
 
 /* no state S; not serving S: the contrary of the rest */
