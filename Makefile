@@ -419,8 +419,7 @@ RACE_TOOLS ?= helgrind drd tsan clang-tsan
 race: ## run the threaded tests under helgrind, DRD and ThreadSanitizer
 	@failed=0; for tool in $(RACE_TOOLS); do case $$tool in \
 	    *tsan) mode=tsan ;; *) mode=debug ;; esac; case $$tool in \
-	    clang-*) cc=clang ;; *) cc=gcc ;; esac; \
-	    echo "==== $$tool"; \
+	    clang-*) cc=clang ;; *) cc=gcc ;; esac; echo "==== $$tool"; \
 	    $(MAKE) --no-print-directory under MODE=$$mode CC=$$cc \
 	        TOOL=$${tool#clang-} TESTS='$(or $(TESTS),$(RACE_TESTS))' || \
 	        failed=1; done; exit $$failed
