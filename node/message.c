@@ -101,6 +101,22 @@ static int failure(const struct arena *arena)
     return arena->exhausted ? -E2BIG : -EBADMSG;
 }
 
+/* Returns 0 when a frame means something, or -EPROTO. */
+static int check_frame(const Pbkv__Frame *frame)
+{
+    int result = 0;
+
+    if (!frame->from || frame->from->address.len == 0 ||
+        !peer_message_is_valid(frame->from) ||
+        !peer_message_is_valid(frame->to))
+        return -EPROTO;
+    if (frame->n_bodies < 1 || frame->n_bodies > FRAME_BODIES_LIMIT)
+        return -EPROTO;
+    for (size_t i = 0; i < frame->n_bodies && result == 0; i++)
+        result = message_check(frame->bodies[i]);
+    return result;
+}
+
 int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
                  Pbkv__Frame **frame)
 {
@@ -112,12 +128,7 @@ int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
     *frame = message_read_frame(arena, data, length);
     if (!*frame)
         return failure(arena);
-    if (!(*frame)->from || !(*frame)->body ||
-        (*frame)->from->address.len == 0 ||
-        !peer_message_is_valid((*frame)->from) ||
-        !peer_message_is_valid((*frame)->to))
-        return -EPROTO;
-    return message_check((*frame)->body);
+    return check_frame(*frame);
 }
 
 int message_decode(struct arena *arena, const uint8_t *data, size_t length,

@@ -35,6 +35,7 @@ enum {
     CHUNK_LIMIT = 1024 * 1024,         /* octets of a Chunk or Forward */
     BODY_LIMIT = CHUNK_LIMIT + 4096,   /* octets of an encoded Body */
     FRAME_LIMIT = BODY_LIMIT + 16384,  /* octets of an encoded Frame */
+    FRAME_BODIES_LIMIT = 32,           /* bodies in a Frame */
 };
 
 /* No number in a message (view, op number, item, …) may be greater: so that
@@ -94,6 +95,10 @@ const char *status_name(Pbkv__Status status);
  * 17-18 round 2") into text and returns text: for traces and logs. Values do
  * not appear in it, keys are cut to 32 octets and escaped. */
 const char *message_format(const Pbkv__Body *body, char *text, size_t size);
+
+/* The same for what is in a frame that was decoded: the first body, and how
+ * many more ("put ... and 3 more"). */
+const char *frame_format(const Pbkv__Frame *frame, char *text, size_t size);
 
 /* Points a protobuf field at octets without copying. */
 ProtobufCBinaryData message_octets(const void *data, size_t length);

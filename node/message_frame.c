@@ -13,7 +13,7 @@ enum {
     FRAME_TO = 2,
     FRAME_LAMPORT = 3,
     FRAME_VECTOR = WIRE_TAG(4, WIRE_DELIMITED),
-    FRAME_BODY = WIRE_TAG(5, WIRE_DELIMITED),
+    FRAME_BODIES = WIRE_TAG(5, WIRE_DELIMITED),
     PEER_ADDRESS = 1,
     PEER_INCARNATION = 2,
     ENTRY_HOST = 1,
@@ -76,19 +76,35 @@ static bool read_vector(struct arena *arena, struct wire_reader *reader,
     return true;
 }
 
-/* Reads the body, which is the last field. */
-static bool read_body(struct arena *arena, struct wire_reader *reader,
-                      Pbkv__Body **body)
+static Pbkv__Body *read_body(struct arena *arena, struct wire_reader *reader)
 {
     struct wire_reader inside;
 
-    if (!wire_take_tag(reader, FRAME_BODY))
-        return true;
-    if (!wire_read_inside(reader, &inside) || reader->at != reader->end)
+    if (!wire_take_tag(reader, FRAME_BODIES) ||
+        !wire_read_inside(reader, &inside))
+        return NULL;
+    return message_read_body(arena, inside.at,
+                             (size_t)(inside.end - inside.at));
+}
+
+/* Reads the bodies, which are the last field. */
+static bool read_bodies(struct arena *arena, struct wire_reader *reader,
+                        Pbkv__Frame *frame)
+{
+    frame->bodies =
+        arena_take(arena, FRAME_BODIES_LIMIT * sizeof(*frame->bodies));
+    if (!frame->bodies)
         return false;
-    *body =
-        message_read_body(arena, inside.at, (size_t)(inside.end - inside.at));
-    return *body != NULL;
+    for (; reader->at != reader->end; frame->n_bodies++) {
+        Pbkv__Body *body = NULL;
+
+        if (frame->n_bodies < FRAME_BODIES_LIMIT)
+            body = read_body(arena, reader);
+        if (!body)
+            return false;
+        frame->bodies[frame->n_bodies] = body;
+    }
+    return true;
 }
 
 static Pbkv__Frame *read_frame(struct arena *arena, struct wire_reader reader)
@@ -104,8 +120,7 @@ static Pbkv__Frame *read_frame(struct arena *arena, struct wire_reader reader)
                    read_peer(arena, &reader, FRAME_TO, &head->to, &frame->to) &&
                    wire_read_number(&reader, FRAME_LAMPORT, &frame->lamport) &&
                    read_vector(arena, &reader, frame) &&
-                   read_body(arena, &reader, &frame->body) &&
-                   reader.at == reader.end
+                   read_bodies(arena, &reader, frame)
                ? frame
                : NULL;
 }

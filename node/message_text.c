@@ -160,3 +160,15 @@ const char *message_format(const Pbkv__Body *body, char *text, size_t size)
         request_format(body, text + length, size - (size_t)length);
     return text;
 }
+
+const char *frame_format(const Pbkv__Frame *frame, char *text, size_t size)
+{
+    size_t length;
+
+    message_format(frame->bodies[0], text, size);
+    length = strlen(text);
+    if (frame->n_bodies > 1)
+        snprintf(text + length, size - length, " and %zu more",
+                 frame->n_bodies - 1);
+    return text;
+}

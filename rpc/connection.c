@@ -35,6 +35,8 @@ enum {
     SWEEPS = 5,                /* in the time that a frame may not grow */
     RESERVE_STEP = 256 * 1024, /* octets for strangers, then memory is asked */
     LARGE_FRAME = 16 * 1024, /* octets: too many to take when memory is short */
+    SHARE_LEAST = 32 * 1024, /* octets to read in one turn, at the first too */
+    SHARE_MESSAGES = 4096,   /* in one turn; with more it is fewer octets */
 };
 
 /* ---- Life ------------------------------------------------------------- */
@@ -63,6 +65,7 @@ struct connection *connection_new(struct rpc *rpc, int fd,
     connection->state = state;
     connection->route = route;
     connection->dialled = route != NULL;
+    connection->share = SHARE_LEAST;
     connection->readable =
         rpc_event_new(rpc, fd, EV_READ | EV_PERSIST, on_readable, connection);
     connection->writable =
@@ -102,6 +105,7 @@ static void drop_output(struct connection *connection)
 {
     struct rpc *rpc = connection->rpc;
 
+    connection->open.frame = NULL;
     rpc->output_octets -= connection->output.octets;
     output_clear(&connection->output, &rpc->segments);
 }
@@ -136,6 +140,7 @@ static int push(struct connection *connection)
     struct msghdr message = {.msg_iov = vectors};
     int count = output_gather(&connection->output, vectors, VECTORS);
 
+    connection->open.frame = NULL;
     message.msg_iovlen = (size_t)count;
     ssize_t sent = count == 1 ? send(connection->fd, vectors[0].iov_base,
                                      vectors[0].iov_len, MSG_NOSIGNAL)
@@ -248,6 +253,36 @@ static size_t output_limit(const struct connection *connection)
     return left < limits->connection_output ? left : limits->connection_output;
 }
 
+/* Whether so many more octets may be queued. */
+static bool may_queue(const struct connection *connection, size_t size)
+{
+    return connection->output.octets + size <= output_limit(connection);
+}
+
+/* Counts a message that is queued, and sends if there is enough now. */
+static void queued(struct connection *connection, size_t size)
+{
+    connection->rpc->output_octets += size;
+    ++connection->rpc->figures.messages_out;
+    mark_dirty(connection);
+    if (connection->output.octets >= flush_threshold(connection) &&
+        !connection->broken)
+        connection->broken = flush(connection) < 0;
+    pause_if_unread(connection);
+}
+
+/* Notes a frame to which others of the same moment can be added. */
+static void open_frame(struct connection *connection, uint8_t *frame,
+                       const struct peer *to)
+{
+    connection->open.frame = to != NULL ? frame : NULL;
+    if (to == NULL)
+        return;
+    connection->open.incarnation = to->incarnation;
+    connection->open.knowledge = connection->rpc->knowledge;
+    connection->open.bodies = 1;
+}
+
 bool connection_send(struct connection *connection,
                      const struct outgoing *outgoing)
 {
@@ -256,19 +291,33 @@ bool connection_send(struct connection *connection,
     uint8_t *room;
 
     assert(connection->state == CONNECTION_OPEN);
-    if (connection->output.octets + size > output_limit(connection))
+    if (!may_queue(connection, size))
         return false;
     room = output_reserve(&connection->output, &rpc->segments, size);
     if (room == NULL)
         return false;
     frame_write(outgoing, room);
-    rpc->output_octets += size;
+    open_frame(connection, room, outgoing->to);
     ++rpc->figures.frames_out;
-    mark_dirty(connection);
-    if (connection->output.octets >= flush_threshold(connection) &&
-        !connection->broken)
-        connection->broken = flush(connection) < 0;
-    pause_if_unread(connection);
+    queued(connection, size);
+    return true;
+}
+
+bool connection_join(struct connection *connection, uint64_t incarnation,
+                     const struct bytes *body)
+{
+    size_t size = frame_addition(body);
+
+    if (connection->open.frame == NULL ||
+        connection->open.knowledge != connection->rpc->knowledge ||
+        connection->open.bodies == FRAME_BODIES_LIMIT ||
+        connection->open.incarnation != incarnation ||
+        !may_queue(connection, size) ||
+        !output_extend(&connection->output, size))
+        return false;
+    frame_add(connection->open.frame, body);
+    connection->open.bodies++;
+    queued(connection, size);
     return true;
 }
 
@@ -529,18 +578,31 @@ static void feed(struct connection *connection, const uint8_t *data,
     }
 }
 
+/* Sets the share of the next turn after one that brought so many messages. */
+static void set_share(struct connection *connection, uint64_t messages)
+{
+    size_t share = connection->share;
+
+    share = messages > SHARE_MESSAGES ? share / 2 : share * 2;
+    if (share < SHARE_LEAST)
+        share = SHARE_LEAST;
+    connection->share = share < INPUT_SIZE ? share : INPUT_SIZE;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct connection *connection = argument;
     struct rpc *rpc = connection->rpc;
     uint8_t *input = rpc->reactor->input;
-    ssize_t count = recv((int)fd, input, INPUT_SIZE, 0);
+    uint64_t before = rpc->figures.messages_in;
+    ssize_t count = recv((int)fd, input, connection->share, 0);
 
     (void)what;
     if (count > 0) {
         connection->heard = true;
         rpc->figures.octets_in += (uint64_t)count;
         feed(connection, input, (size_t)count);
+        set_share(connection, rpc->figures.messages_in - before);
         return;
     }
     if (count < 0 &&

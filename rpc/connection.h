@@ -6,13 +6,15 @@
  * Input. Everybody reads into the loop's one large buffer, and complete frames
  * are handled right there. Only an unfinished frame is copied, into memory that
  * grows with the octets that really arrived, whatever length the frame claims.
- * One read of one connection per turn is the share that keeps it fair. Who lets
+ * One read of one connection per turn is the share that keeps it fair; who
+ * packs thousands of messages into a read gets a smaller one. Who lets
  * a frame lie unfinished is closed after a while ("receive.stalled"), or as
  * soon as somebody else needs the memory ("receive.limit"): first the one whose
  * frame has not grown for longest. Connections that we dialled are not closed
  * for others, and a part of the memory is kept for them.
  *
- * Output. Frames are queued and leave together at the end of the turn by an
+ * Output. What a process says to one peer at one moment shares a frame, and so
+ * a stamp. Frames are queued and leave together at the end of the turn by an
  * optimistic sendmsg; only when the system takes no more does the connection
  * wait until it is writable. While much waits on an accepted connection,
  * nothing is read from it ("receive.paused"): who does not take answers cannot
@@ -58,9 +60,18 @@ struct connection {
     struct peer sender;
     bool sender_is_dialable;
 
+    size_t share; /* octets to read in one turn */
     struct event *readable;
     struct event *writable;
     struct output output;
+
+    /* The frame at the end of output, while bodies can be added to it. */
+    struct {
+        uint8_t *frame;       /* NULL: there is none */
+        uint64_t incarnation; /* that it is for */
+        uint64_t knowledge;   /* rpc->knowledge when it was stamped */
+        unsigned bodies;
+    } open;
 
     /* The unfinished frame with its length in front. While partial_length is
      * not 0, the connection is in rpc->partials. */
@@ -84,6 +95,14 @@ struct connection *connection_new(struct rpc *rpc, int fd,
  * lost. The connection must be OPEN, and stays so until the end of the turn. */
 bool connection_send(struct connection *connection,
                      const struct outgoing *outgoing);
+
+/* Adds an encoded body to the frame that was queued last, if that is for the
+ * same incarnation (a connection leads to one address at a time), nothing of it
+ * is sent yet, it has room, and its stamp is still true: this process has
+ * learned nothing since. Returns whether it was added; otherwise the body needs
+ * a frame of its own. */
+bool connection_join(struct connection *connection, uint64_t incarnation,
+                     const struct bytes *body);
 
 /* Closes the socket, loses what was queued and takes the connection out of its
  * route. Harmless when it is DEAD already. */

@@ -2,7 +2,8 @@
 /*
  * effects: see effects.h. One function per kind of effect. A send is an event
  * of this host whether or not the frame gets anywhere: it is stamped and traced
- * first, then faults and limits decide what becomes of it.
+ * first, then faults and limits decide what becomes of it. Messages that go to
+ * one peer at one moment share a frame, and are one event.
  */
 #include "rpc/effects.h"
 
@@ -32,7 +33,9 @@ static void trace_send(struct rpc *rpc, const struct effect *effect)
     rpc_trace(rpc, TRACE_SEND, NULL, 0, summary);
 }
 
-/* Packs the frame for a message, with the stamp of the newest tick. */
+/* Packs the frame for a message, with the stamp of the newest tick. Faults act
+ * on single messages, and in a trace each has its line: then no other is added
+ * to it. */
 static void pack(struct rpc *rpc, const struct peer *to,
                  const struct bytes *body, struct outgoing *outgoing)
 {
@@ -46,6 +49,8 @@ static void pack(struct rpc *rpc, const struct peer *to,
     frame.to = &to_message;
     host_clock_stamp(&rpc->clock, &frame, rpc->stamp);
     frame_pack(&frame, body, rpc->head, outgoing);
+    if (!rpc->config.faults.active && rpc->trace == NULL)
+        outgoing->to = to;
 }
 
 /* A message that a role sends of its own accord is listed here; all others
@@ -105,7 +110,8 @@ static void carry_out_send(struct rpc *rpc, const struct effect *effect)
     enum purpose purpose = purpose_of(effect->send.what);
     struct outgoing outgoing;
 
-    if (is_too_long(rpc, effect))
+    if (is_too_long(rpc, effect) ||
+        route_join(rpc, to, effect->send.body, purpose))
         return;
     host_clock_tick(&rpc->clock);
     trace_send(rpc, effect);

@@ -29,7 +29,7 @@ enum {
     FRAME_TO = 2,
     FRAME_LAMPORT = 3,
     FRAME_VECTOR = 4,
-    FRAME_BODY = 5,
+    FRAME_BODIES = 5,
     PEER_ADDRESS = 1,
     PEER_INCARNATION = 2,
     ENTRY_HOST = 1,
@@ -93,19 +93,22 @@ void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
     uint8_t *end = head + FRAME_LENGTH_SIZE;
     size_t length;
 
-    assert(frame->body == NULL && frame->n_vector <= CLOCK_ENTRIES_LIMIT);
+    assert(frame->n_bodies == 0 && frame->n_vector <= CLOCK_ENTRIES_LIMIT);
     assert(body->length > 0 && body->length <= BODY_LIMIT);
     end = put_peer(end, FRAME_FROM, frame->from);
     end = put_peer(end, FRAME_TO, frame->to);
     end = wire_put_number(end, FRAME_LAMPORT, frame->lamport);
     for (size_t i = 0; i < frame->n_vector; i++)
         end = put_entry(end, frame->vector[i]);
-    end = wire_put_tag(end, FRAME_BODY, WIRE_DELIMITED);
+    end = wire_put_tag(end, FRAME_BODIES, WIRE_DELIMITED);
     end = wire_put_varint(end, body->length);
     length = (size_t)(end - head);
     assert(length <= FRAME_HEAD_MAX);
     length_write(head, length - FRAME_LENGTH_SIZE + body->length);
-    *outgoing = (struct outgoing){head, length, body->data, body->length};
+    *outgoing = (struct outgoing){.head = head,
+                                  .head_length = length,
+                                  .body = body->data,
+                                  .body_length = body->length};
 }
 
 size_t frame_size(const struct outgoing *outgoing)
@@ -119,4 +122,20 @@ void frame_write(const struct outgoing *outgoing, uint8_t *room)
     if (outgoing->body_length > 0)
         memcpy(room + outgoing->head_length, outgoing->body,
                outgoing->body_length);
+}
+
+size_t frame_addition(const struct bytes *body)
+{
+    return 1 + wire_varint_size(body->length) + body->length;
+}
+
+void frame_add(uint8_t *frame, const struct bytes *body)
+{
+    size_t length = frame_length_read(frame);
+    uint8_t *room = frame + FRAME_LENGTH_SIZE + length;
+
+    room = wire_put_tag(room, FRAME_BODIES, WIRE_DELIMITED);
+    room = wire_put_varint(room, body->length);
+    memcpy(room, body->data, body->length);
+    length_write(frame, length + frame_addition(body));
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame: how a message goes on the wire: a big-endian 32-bit length, then one
- * Frame (pbkv.proto). A body is encoded before it reaches the runtime, and it
- * is the last field of a Frame; so a frame is a short head, packed here, and
- * the body's octets as they are. The result is octet for octet what protobuf-c
- * packs from the whole Frame.
+ * frame: how messages go on the wire: a big-endian 32-bit length, then one
+ * Frame (pbkv.proto). A body is encoded before it reaches the runtime, and
+ * bodies are the last field of a Frame; so a frame is a short head, packed
+ * here, and the body's octets as they are, and others can be added while it
+ * waits to be sent. The result is octet for octet what protobuf-c packs from
+ * the whole Frame.
  */
 #ifndef RPC_FRAME_H
 #define RPC_FRAME_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 #include "node/bytes.h"
+#include "node/view.h"
 #include "pbkv.pb-c.h"
 
 enum {
@@ -26,10 +28,11 @@ struct outgoing {
     size_t head_length;
     const uint8_t *body;
     size_t body_length;
+    const struct peer *to; /* bodies for it can be added; NULL: none can */
 };
 
 /*
- * Packs the length and every field of frame, whose own body must be NULL, and
+ * Packs the length and every field of frame, which must have no bodies, and
  * the beginning of the field for the encoded body, which has BODY_LIMIT octets
  * at the most, into head of FRAME_HEAD_MAX octets, and points outgoing at head
  * and body.
@@ -42,6 +45,13 @@ size_t frame_size(const struct outgoing *outgoing);
 
 /* Writes the whole frame to room, which has frame_size octets. */
 void frame_write(const struct outgoing *outgoing, uint8_t *room);
+
+/* Returns the octets by which an encoded body makes a frame longer. */
+size_t frame_addition(const struct bytes *body);
+
+/* Adds a body to a whole frame, with frame_addition octets of room behind it.
+ * The sum must be a possible frame. */
+void frame_add(uint8_t *frame, const struct bytes *body);
 
 /* Returns the number that is in the four octets at data. */
 uint32_t frame_length_read(const uint8_t *data);

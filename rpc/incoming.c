@@ -43,7 +43,7 @@ static bool is_for_us(struct rpc *rpc, const Pbkv__Frame *frame)
         return true;
     rpc_event_format(rpc, LOG_LEVEL_DEBUG, "frame.misaddressed",
                      "%s for incarnation %llu",
-                     message_name(frame->body->kind_case),
+                     message_name(frame->bodies[0]->kind_case),
                      (unsigned long long)frame->to->incarnation);
     return false;
 }
@@ -60,7 +60,7 @@ static void trace_receipt(struct rpc *rpc, const Pbkv__Frame *frame)
     memcpy(host, sender->host.data, sender->host.len);
     host[sender->host.len] = '\0';
     rpc_trace(rpc, TRACE_RECEIVE, host, sender->time,
-              message_format(frame->body, text, sizeof(text)));
+              frame_format(frame, text, sizeof(text)));
 }
 
 /* Whether the frame claims the same sender as the one before it. */
@@ -97,6 +97,7 @@ static void merge(struct connection *connection, const Pbkv__Frame *frame)
     bool honest =
         host_clock_receive(&rpc->clock, frame, !connection->sender_is_dialable);
 
+    rpc->knowledge++;
     trace_receipt(rpc, frame);
     if (!honest)
         rpc_event_format(rpc, LOG_LEVEL_WARN, "clock.ahead",
@@ -107,12 +108,27 @@ static void merge(struct connection *connection, const Pbkv__Frame *frame)
 static void deliver(struct rpc *rpc, const struct peer *from,
                     const Pbkv__Body *body)
 {
-    ++rpc->figures.frames_in;
     if (body->kind_case == PBKV__BODY__KIND_INSPECT)
         inspect_answer(rpc, from, body->inspect);
     else
         node_message(rpc->node, &rpc->env, from, body);
     effects_carry_out(rpc);
+}
+
+/* Delivers all bodies, unless one of them ends the node or the connection,
+ * whose memory they may be in. */
+static void deliver_all(struct connection *connection, const struct peer *from,
+                        const Pbkv__Frame *frame)
+{
+    struct rpc *rpc = connection->rpc;
+
+    ++rpc->figures.frames_in;
+    for (size_t i = 0; i < frame->n_bodies && !rpc->halted &&
+                       connection->state == CONNECTION_OPEN;
+         i++) {
+        ++rpc->figures.messages_in;
+        deliver(rpc, from, frame->bodies[i]);
+    }
 }
 
 int incoming_frame(struct connection *connection, const uint8_t *data,
@@ -125,7 +141,8 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
 
     if (error < 0)
         return refuse_undecodable(rpc, error);
-    node_foresee(rpc->node, frame->body);
+    for (size_t i = 0; i < frame->n_bodies; i++)
+        node_foresee(rpc->node, frame->bodies[i]);
     if (host_clock_check_stamp(frame) < 0)
         return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
     if (!is_for_us(rpc, frame))
@@ -137,6 +154,6 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
         from.address = *route_dialled(connection);
     else
         route_learn(connection, &from.address);
-    deliver(rpc, &from, frame->body);
+    deliver_all(connection, &from, frame);
     return 0;
 }

@@ -16,7 +16,7 @@ struct figure {
     uint64_t value;
 };
 
-enum { FIGURES = 9 };
+enum { FIGURES = 11 };
 
 /* An InspectReply with the memory behind its pointers. */
 struct reply {
@@ -40,10 +40,12 @@ static void list_figures(const struct rpc *rpc, struct figure list[FIGURES])
     list[2] = (struct figure){"rpc.dialled", figures->dialled};
     list[3] = (struct figure){"rpc.frames_in", figures->frames_in};
     list[4] = (struct figure){"rpc.frames_out", figures->frames_out};
-    list[5] = (struct figure){"rpc.octets_in", figures->octets_in};
-    list[6] = (struct figure){"rpc.octets_out", figures->octets_out};
-    list[7] = (struct figure){"rpc.input_held", rpc->input_octets};
-    list[8] = (struct figure){"rpc.output_held", rpc->output_octets};
+    list[5] = (struct figure){"rpc.messages_in", figures->messages_in};
+    list[6] = (struct figure){"rpc.messages_out", figures->messages_out};
+    list[7] = (struct figure){"rpc.octets_in", figures->octets_in};
+    list[8] = (struct figure){"rpc.octets_out", figures->octets_out};
+    list[9] = (struct figure){"rpc.input_held", rpc->input_octets};
+    list[10] = (struct figure){"rpc.output_held", rpc->output_octets};
 }
 
 uint64_t inspect_count(const struct rpc *rpc, const char *name)

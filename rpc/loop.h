@@ -56,6 +56,8 @@ struct figures {
     uint64_t dialled;
     uint64_t frames_in;
     uint64_t frames_out;
+    uint64_t messages_in; /* in these frames */
+    uint64_t messages_out;
     uint64_t octets_in;
     uint64_t octets_out;
 };
@@ -76,6 +78,7 @@ struct rpc {
     struct host_clock clock;
     struct trace *trace;         /* NULL: none, or it failed */
     struct stamp_storage *stamp; /* of the frame being packed */
+    uint64_t knowledge;          /* rises with every event that is not a send */
 
     /* The event in hand: what arrived, and its effects. */
     struct env env;

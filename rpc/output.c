@@ -61,6 +61,18 @@ uint8_t *output_reserve(struct output *output, struct segment_pool *pool,
     return room;
 }
 
+bool output_extend(struct output *output, size_t size)
+{
+    struct segment *last = output->last;
+
+    assert(last != NULL);
+    if (last->capacity - last->end < size)
+        return false;
+    last->end += size;
+    output->octets += size;
+    return true;
+}
+
 int output_gather(const struct output *output, struct iovec *vectors, int limit)
 {
     int count = 0;

@@ -9,6 +9,7 @@
 #ifndef RPC_OUTPUT_H
 #define RPC_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -42,6 +43,10 @@ struct output {
  * NULL when the system has no memory. */
 uint8_t *output_reserve(struct output *output, struct segment_pool *pool,
                         size_t size);
+
+/* Makes the room reserved last longer by size octets, which count as filled.
+ * Returns whether it can be that long where it is. */
+bool output_extend(struct output *output, size_t size);
 
 /* Points up to limit vectors at the octets from the front; returns how many
  * vectors it used. */

@@ -24,7 +24,8 @@ struct event_base;
 struct rpc;
 
 enum {
-    INPUT_SIZE = 256 * 1024, /* octets read from a connection in one turn */
+    INPUT_SIZE = 256 * 1024, /* octets read from a connection in one turn, at
+                                the most */
 };
 
 /* Private to rpc/. */

@@ -251,6 +251,16 @@ void route_send(struct rpc *rpc, const struct address *to,
         overflow(rpc, to, &rpc->parcels_overflow);
 }
 
+bool route_join(struct rpc *rpc, const struct peer *to,
+                const struct bytes *body, enum purpose purpose)
+{
+    struct route *route = find(rpc, &to->address);
+    struct connection *connection = route != NULL ? best(route, purpose) : NULL;
+
+    return connection != NULL &&
+           connection_join(connection, to->incarnation, body);
+}
+
 static void on_delayed(evutil_socket_t fd, short what, void *argument)
 {
     struct parcel *parcel = argument;

@@ -33,7 +33,13 @@ enum purpose {
 void route_send(struct rpc *rpc, const struct address *to,
                 const struct outgoing *outgoing, enum purpose purpose);
 
-/* The same, delay_ms milliseconds later. The octets are copied. */
+/* Adds an encoded body to the frame that went to this peer last, if it can be
+ * (connection_join). Returns whether it was added. */
+bool route_join(struct rpc *rpc, const struct peer *to,
+                const struct bytes *body, enum purpose purpose);
+
+/* The same as route_send, delay_ms milliseconds later. The octets are copied.
+ */
 void route_send_later(struct rpc *rpc, const struct address *to,
                       const struct outgoing *outgoing, enum purpose purpose,
                       uint32_t delay_ms);

@@ -139,6 +139,7 @@ void rpc_event(struct rpc *rpc, enum log_level level, const char *name,
 {
     counters_add(&rpc->counters, name, 1);
     host_clock_tick(&rpc->clock);
+    rpc->knowledge++;
     trace_event(rpc, name, detail);
     if (level >= rpc->config.log_level && rpc->config.on_log != NULL)
         log_line(rpc, level, name, detail);

@@ -67,7 +67,8 @@ void mail_assert_frame(struct group *group, const struct mail *mail)
     peer_to_message(&mail->to, &to);
     frame.from = &from;
     frame.to = &to;
-    frame.body = body;
+    frame.n_bodies = 1;
+    frame.bodies = &body;
     octets = bytes_new_uninitialised(pbkv__frame__get_packed_size(&frame));
     pbkv__frame__pack(&frame, octets->data);
     arena_release(&arena);
@@ -75,7 +76,7 @@ void mail_assert_frame(struct group *group, const struct mail *mail)
     result =
         frame_decode(&group->arena, octets->data, octets->length, &decoded);
     ck_assert_int_eq(result, 0);
-    ck_assert_int_eq(decoded->body->kind_case, mail->kind);
+    ck_assert_int_eq(decoded->bodies[0]->kind_case, mail->kind);
     bytes_release(octets);
 }
 

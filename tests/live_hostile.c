@@ -264,7 +264,7 @@ static void await_echo(int fd)
     do
         frame = raw_receive_frame(fd, &arena);
     while (frame != NULL &&
-           frame->body->kind_case != PBKV__BODY__KIND_ECHO_REPLY);
+           frame->bodies[0]->kind_case != PBKV__BODY__KIND_ECHO_REPLY);
     ck_assert_ptr_nonnull(frame);
     arena_release(&arena);
 }

@@ -64,6 +64,7 @@ uint8_t *raw_frame_pack(const struct raw_frame *raw, size_t *size)
     Pbkv__Peer from = PBKV__PEER__INIT;
     Pbkv__Peer to = PBKV__PEER__INIT;
     Pbkv__Body body = PBKV__BODY__INIT;
+    Pbkv__Body **bodies = memory_new((raw->more + 1) * sizeof(*bodies));
     Pbkv__Echo echo = PBKV__ECHO__INIT;
     Pbkv__Inspect inspect = PBKV__INSPECT__INIT;
     Pbkv__ClockEntry entries[3];
@@ -74,7 +75,9 @@ uint8_t *raw_frame_pack(const struct raw_frame *raw, size_t *size)
 
     pack_body(raw, &body, &echo, &inspect, payload);
     fill_stamp(raw, entries, pointers, &frame);
-    frame.body = &body;
+    for (; frame.n_bodies <= raw->more; frame.n_bodies++)
+        bodies[frame.n_bodies] = &body;
+    frame.bodies = bodies;
     frame.to = &to;
     to.incarnation = raw->to_incarnation;
     if (raw->from != NULL) {
@@ -87,6 +90,7 @@ uint8_t *raw_frame_pack(const struct raw_frame *raw, size_t *size)
         octets[i] = (uint8_t)(length >> (24 - 8 * i));
     pbkv__frame__pack(&frame, octets + FRAME_LENGTH_SIZE);
     free(payload);
+    free(bodies);
     *size = length + FRAME_LENGTH_SIZE;
     return octets;
 }
@@ -120,6 +124,19 @@ bool raw_send(int fd, const void *octets, size_t size)
         size -= (size_t)count;
     }
     return true;
+}
+
+size_t raw_send_some(int fd, const void *octets, size_t size)
+{
+    const uint8_t *next = octets;
+    size_t sent = 0;
+    ssize_t count = 1;
+
+    while (sent < size && count > 0) {
+        count = send(fd, next + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent += count > 0 ? (size_t)count : 0;
+    }
+    return sent;
 }
 
 bool raw_send_frame(int fd, const struct raw_frame *frame)

@@ -23,6 +23,7 @@ struct raw_frame {
     uint64_t times[3];
     bool inspect; /* instead of an Echo */
     size_t payload;
+    size_t more; /* bodies besides the first, and like it */
 };
 
 /* Returns a good frame: an Echo from client:feed, stamped "raw-1". */
@@ -37,6 +38,10 @@ int raw_dial(const struct address *address);
 
 /* Sends all octets; returns false when the other side has closed. */
 bool raw_send(int fd, const void *octets, size_t size);
+
+/* Sends as much of the octets as the system takes at once, and returns how many
+ * those were. */
+size_t raw_send_some(int fd, const void *octets, size_t size);
 
 /* Packs and sends the frame. */
 bool raw_send_frame(int fd, const struct raw_frame *frame);

@@ -279,6 +279,7 @@ uint8_t *forged_pack(const struct forged *forged, size_t *size)
         memory_new(count * sizeof(Pbkv__ClockEntry *));
     char(*hosts)[32] = memory_new(count * sizeof(*hosts));
     Pbkv__Body body = *forged->body;
+    Pbkv__Body *bodies[] = {&body};
     uint8_t *octets;
 
     peer_to_message(&forged->from, &from);
@@ -294,7 +295,8 @@ uint8_t *forged_pack(const struct forged *forged, size_t *size)
     frame.lamport = forged->lamport;
     frame.vector = pointers;
     frame.n_vector = count;
-    frame.body = &body;
+    frame.n_bodies = 1;
+    frame.bodies = bodies;
     *size = pbkv__frame__get_packed_size(&frame) + FRAME_LENGTH_SIZE;
     octets = memory_new(*size);
     for (size_t i = 0; i < FRAME_LENGTH_SIZE; i++)

@@ -289,7 +289,8 @@ static struct bytes *frame_around(Pbkv__Body *body)
     frame.vector = vector;
     frame.from = &peers[0];
     frame.to = &peers[1];
-    frame.body = body;
+    frame.n_bodies = 1;
+    frame.bodies = &body;
     encoded = bytes_new_uninitialised(pbkv__frame__get_packed_size(&frame));
     pbkv__frame__pack(&frame, encoded->data);
     return encoded;
@@ -402,7 +403,8 @@ TEST(a_frame_comes_back_as_it_was)
 
         ck_assert_int_eq(frame_decode(&arena, sent->data, sent->length, &frame),
                          0);
-        ck_assert_int_eq(frame->body->kind_case, samples.bodies[i].kind_case);
+        ck_assert_int_eq(frame->bodies[0]->kind_case,
+                         samples.bodies[i].kind_case);
         ck_assert_uint_eq(frame->from->incarnation, 1);
         ck_assert_uint_eq(frame->to->address.len, 4);
         bytes_release(sent);
@@ -697,7 +699,7 @@ TEST(a_frame_lends_its_octets)
     sent = frame_around(&samples.bodies[4]);
     arena_init(&arena);
     ck_assert_int_eq(frame_decode(&arena, sent->data, sent->length, &frame), 0);
-    value = frame->body->put->value.data;
+    value = frame->bodies[0]->put->value.data;
     ck_assert(value >= sent->data && value < sent->data + sent->length);
     arena_release(&arena);
     bytes_release(sent);
@@ -728,6 +730,7 @@ TEST(a_frame_needs_a_sender_and_a_body)
     Pbkv__Frame frame = PBKV__FRAME__INIT;
     Pbkv__Peer from, nobody = PBKV__PEER__INIT, bad = PBKV__PEER__INIT;
     Pbkv__Body empty = PBKV__BODY__INIT;
+    Pbkv__Body *bodies[] = {&empty};
 
     make_samples(&samples);
     peer_to_message(&peer, &from);
@@ -735,9 +738,10 @@ TEST(a_frame_needs_a_sender_and_a_body)
     ck_assert_int_eq(decode_frame(&frame), -EPROTO);
     frame.from = &from;
     ck_assert_int_eq(decode_frame(&frame), -EPROTO);
-    frame.body = &empty;
+    frame.n_bodies = 1;
+    frame.bodies = bodies;
     ck_assert_int_eq(decode_frame(&frame), -EPROTO);
-    frame.body = &samples.bodies[0];
+    bodies[0] = &samples.bodies[0];
     ck_assert_int_eq(decode_frame(&frame), 0); /* to nobody in particular */
     frame.from = &nobody;
     ck_assert_int_eq(decode_frame(&frame), -EPROTO);
@@ -748,6 +752,30 @@ TEST(a_frame_needs_a_sender_and_a_body)
     ck_assert_int_eq(decode_frame(&frame), -EPROTO);
     frame.to = &nobody;
     ck_assert_int_eq(decode_frame(&frame), 0);
+}
+
+TEST(a_frame_has_a_few_bodies_and_all_are_checked)
+{
+    struct samples samples;
+    struct peer peer = peer_at("from:1", 1);
+    Pbkv__Frame frame = PBKV__FRAME__INIT;
+    Pbkv__Peer from;
+    Pbkv__Body empty = PBKV__BODY__INIT;
+    Pbkv__Body *bodies[FRAME_BODIES_LIMIT + 1];
+
+    make_samples(&samples);
+    peer_to_message(&peer, &from);
+    frame.from = &from;
+    frame.bodies = bodies;
+    for (size_t i = 0; i <= FRAME_BODIES_LIMIT; i++)
+        bodies[i] = &samples.bodies[i % KINDS];
+    frame.n_bodies = FRAME_BODIES_LIMIT;
+    ck_assert_int_eq(decode_frame(&frame), 0);
+    frame.n_bodies++;
+    ck_assert_int_eq(decode_frame(&frame), -EPROTO);
+    frame.n_bodies = FRAME_BODIES_LIMIT;
+    bodies[FRAME_BODIES_LIMIT - 1] = &empty;
+    ck_assert_int_eq(decode_frame(&frame), -EPROTO);
 }
 
 TEST(octets_that_are_no_message_are_refused)
@@ -1576,6 +1604,27 @@ TEST(a_summary_says_what_matters)
 
 /* Keys are cut to 32 octets and escaped; a key of control characters is the
  * longest that this can become. */
+TEST(a_summary_of_a_frame_counts_what_it_does_not_show)
+{
+    struct samples s;
+    Pbkv__Frame frame = PBKV__FRAME__INIT;
+    Pbkv__Body *bodies[3];
+    char text[400];
+
+    make_samples(&s);
+    for (size_t i = 0; i < 3; i++)
+        bodies[i] = &s.bodies[i];
+    frame.bodies = bodies;
+    frame.n_bodies = 1;
+    frame_format(&frame, text, sizeof(text));
+    ck_assert_str_eq(text, "ping view 6");
+    frame.n_bodies = 3;
+    frame_format(&frame, text, sizeof(text));
+    ck_assert_str_eq(text, "ping view 6 and 2 more");
+    frame_format(&frame, text, strlen("ping view 6 and") + 1);
+    ck_assert_str_eq(text, "ping view 6 and");
+}
+
 TEST(a_summary_shows_keys_safely)
 {
     struct samples s;
@@ -1608,6 +1657,8 @@ SUITE("message", CASE(there_is_a_sample_of_every_kind),
       CASE(frequent_messages_are_read_as_protobuf_would),
       CASE(frames_of_frequent_messages_are_read_as_protobuf_would),
       CASE(a_frame_lends_its_octets), CASE(a_frame_needs_a_sender_and_a_body),
+      CASE(a_frame_has_a_few_bodies_and_all_are_checked),
+      CASE(a_summary_of_a_frame_counts_what_it_does_not_show),
       CASE(octets_that_are_no_message_are_refused),
       CASE(more_than_the_frame_limit_is_not_even_tried),
       CASE(truncated_messages_do_no_harm), CASE(flipped_bits_do_no_harm),

@@ -172,9 +172,10 @@ static void sample_make(struct sample *sample, size_t hosts, size_t payload)
 }
 
 /* Compares our packing with protobuf-c's, octet for octet. */
-static void expect_same_packing(size_t hosts, size_t payload)
+static void expect_same_packing(size_t hosts, size_t payload, size_t bodies)
 {
     static uint8_t head[FRAME_HEAD_MAX];
+    Pbkv__Body *pointers[FRAME_BODIES_LIMIT];
     struct sample *sample = calloc(1, sizeof(*sample));
     struct outgoing outgoing;
     struct bytes *body;
@@ -185,10 +186,15 @@ static void expect_same_packing(size_t hosts, size_t payload)
     sample_make(sample, hosts, payload);
     body = message_encode(&sample->body);
     frame_pack(&sample->frame, body, head, &outgoing);
-    size = frame_size(&outgoing);
+    size = frame_size(&outgoing) + (bodies - 1) * frame_addition(body);
     ours = malloc(size);
     frame_write(&outgoing, ours);
-    sample->frame.body = &sample->body;
+    for (size_t i = 1; i < bodies; i++)
+        frame_add(ours, body);
+    for (size_t i = 0; i < bodies; i++)
+        pointers[i] = &sample->body;
+    sample->frame.n_bodies = bodies;
+    sample->frame.bodies = pointers;
     ck_assert_uint_eq(pbkv__frame__get_packed_size(&sample->frame),
                       size - FRAME_LENGTH_SIZE);
     ck_assert_uint_eq(frame_length_read(ours), size - FRAME_LENGTH_SIZE);
@@ -210,8 +216,10 @@ TEST(frames_are_packed_as_protobuf_packs_them)
                                       16384, 70000, VALUE_LIMIT};
 
     for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
-        expect_same_packing(0, payloads[i]);
-        expect_same_packing(CLOCK_ENTRIES_LIMIT - 1, payloads[i]);
+        expect_same_packing(0, payloads[i], 1);
+        expect_same_packing(CLOCK_ENTRIES_LIMIT - 1, payloads[i], 1);
+        if (payloads[i] < 20000)
+            expect_same_packing(2, payloads[i], FRAME_BODIES_LIMIT);
     }
 }
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -61,9 +62,9 @@ static void expect_service(int fd)
     ck_assert(raw_send_frame(fd, &frame));
     reply = raw_receive_frame(fd, &arena);
     ck_assert_ptr_nonnull(reply);
-    ck_assert_int_eq(reply->body->kind_case, PBKV__BODY__KIND_ECHO_REPLY);
-    ck_assert_uint_eq(reply->body->echo_reply->call, 11);
-    ck_assert_uint_eq(reply->body->echo_reply->payload.len, frame.payload);
+    ck_assert_int_eq(reply->bodies[0]->kind_case, PBKV__BODY__KIND_ECHO_REPLY);
+    ck_assert_uint_eq(reply->bodies[0]->echo_reply->call, 11);
+    ck_assert_uint_eq(reply->bodies[0]->echo_reply->payload.len, frame.payload);
     arena_release(&arena);
 }
 
@@ -645,12 +646,219 @@ TEST(a_request_goes_to_the_address_and_not_to_who_claims_it)
     ck_assert_int_ge(fd, 0);
     got = raw_receive_frame(fd, &arena);
     ck_assert_ptr_nonnull(got);
-    ck_assert_int_eq(got->body->kind_case, PBKV__BODY__KIND_ECHO);
+    ck_assert_int_eq(got->bodies[0]->kind_case, PBKV__BODY__KIND_ECHO);
     ck_assert(raw_send_frame(fd, &frame));
     ck_assert_ptr_nonnull(raw_receive_frame(fd, &arena));
     arena_release(&arena);
     close(fd);
     close(place.fd);
+    scene_free(&scene);
+}
+
+/* ---- Messages that share a frame ------------------------------------------
+ */
+
+static Pbkv__Frame *take_frame(int fd, struct arena *arena)
+{
+    Pbkv__Frame *frame = raw_receive_frame(fd, arena);
+
+    ck_assert_ptr_nonnull(frame);
+    return frame;
+}
+
+static struct peer introduce(int fd, const char *name);
+
+/* K1, K2: a frame is one event, whatever is in it. */
+TEST(messages_of_one_moment_share_frames)
+{
+    static const size_t shares[] = {FRAME_BODIES_LIMIT, FRAME_BODIES_LIMIT, 6};
+    struct scene scene;
+    struct peer peer;
+    struct arena arena;
+    uint64_t lamport = 0;
+    uint64_t call = 0;
+
+    scene_make(&scene);
+    arena_init(&arena);
+    peer = introduce(scene.fd, "client:many");
+    runner_echo(&scene.server, &peer, 2 * FRAME_BODIES_LIMIT + 6, 10);
+    for (size_t i = 0; i < 3; i++) {
+        Pbkv__Frame *frame = take_frame(scene.fd, &arena);
+
+        ck_assert_uint_eq(frame->n_bodies, shares[i]);
+        ck_assert(i == 0 || frame->lamport == lamport + 1);
+        lamport = frame->lamport;
+        for (size_t k = 0; k < frame->n_bodies; k++)
+            ck_assert_uint_eq(frame->bodies[k]->echo->call, ++call);
+    }
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
+/* The stamp of a frame covers what its messages may be caused by. */
+TEST(a_message_caused_by_a_later_receipt_has_a_later_stamp)
+{
+    enum { EARLY = 100, LATE = 100000 };
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    struct arena arena;
+    uint8_t *octets[2];
+    size_t sizes[2];
+
+    scene_make(&scene);
+    arena_init(&arena);
+    frame.lamport = EARLY;
+    octets[0] = raw_frame_pack(&frame, &sizes[0]);
+    frame.lamport = LATE;
+    octets[1] = raw_frame_pack(&frame, &sizes[1]);
+    octets[0] = memory_resize(octets[0], sizes[0] + sizes[1]);
+    memcpy(octets[0] + sizes[0], octets[1], sizes[1]);
+    send_all(&scene, octets[0], sizes[0] + sizes[1]); /* one turn takes both */
+    ck_assert_uint_lt(take_frame(scene.fd, &arena)->lamport, LATE);
+    ck_assert_uint_gt(take_frame(scene.fd, &arena)->lamport, LATE);
+    free(octets[0]);
+    free(octets[1]);
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
+/* Sends three: for anybody, for incarnation 5, and for anybody again. */
+static void send_to_lives(void *argument, struct node *node, struct env *env)
+{
+    struct errand errand = *(const struct errand *)argument;
+    struct errand other = errand;
+
+    other.to.incarnation = 5;
+    run_errand(&errand, node, env);
+    run_errand(&errand, node, env);
+    run_errand(&other, node, env);
+    run_errand(&errand, node, env);
+}
+
+/* V8: a message for one life of a process reaches no other one. */
+TEST(messages_for_two_lives_of_a_peer_share_no_frame)
+{
+    static const size_t shares[] = {2, 1, 1};
+    static const uint64_t lives[] = {0, 5, 0};
+    struct scene scene;
+    struct errand errand = {0};
+    struct arena arena;
+
+    scene_make(&scene);
+    arena_init(&arena);
+    errand.to = introduce(scene.fd, "client:lives");
+    ck_assert_int_eq(rpc_post(scene.server.rpc, send_to_lives, &errand), 0);
+    for (size_t i = 0; i < 3; i++) {
+        Pbkv__Frame *frame = take_frame(scene.fd, &arena);
+
+        ck_assert_uint_eq(frame->n_bodies, shares[i]);
+        ck_assert_uint_eq(frame->to->incarnation, lives[i]);
+    }
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
+TEST(all_messages_of_a_frame_are_answered_and_traced)
+{
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    char path[PROBE_PATH_SIZE + 32];
+    struct arena arena;
+
+    scene_prepare(&scene);
+    snprintf(path, sizeof(path), "%s/trace", scene.directory);
+    scene.server.config.trace_path = path;
+    scene_begin(&scene);
+    arena_init(&arena);
+    frame.more = FRAME_BODIES_LIMIT - 1;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    for (size_t i = 0; i < FRAME_BODIES_LIMIT; i++)
+        ck_assert_uint_eq(take_frame(scene.fd, &arena)->n_bodies, 1);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.messages_in"),
+                      FRAME_BODIES_LIMIT);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.frames_in"), 1);
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
+TEST(a_frame_with_too_many_messages_is_refused)
+{
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+
+    scene_make(&scene);
+    frame.more = FRAME_BODIES_LIMIT;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    expect_closed(&scene, "frame.meaningless");
+    scene_free(&scene);
+}
+
+/* Counts messages from turn to turn, until there were enough. */
+struct watch {
+    struct runner *runner;
+    sem_t filled;
+    sem_t done;
+    uint64_t last;
+    uint64_t most; /* in one turn */
+    uint64_t enough;
+};
+
+static void watch_turn(void *argument, struct node *node, struct env *env)
+{
+    struct watch *watch = argument;
+    uint64_t count = rpc_count(watch->runner->rpc, "rpc.messages_in");
+
+    (void)node;
+    (void)env;
+    if (count - watch->last > watch->most)
+        watch->most = count - watch->last;
+    watch->last = count;
+    if (count < watch->enough)
+        ck_assert_int_eq(rpc_post(watch->runner->rpc, watch_turn, watch), 0);
+    else
+        sem_post(&watch->done);
+}
+
+/* Holds the loop up until much waits to be read, and then watches. */
+static void wait_and_watch(void *argument, struct node *node, struct env *env)
+{
+    struct watch *watch = argument;
+
+    sem_wait(&watch->filled);
+    watch_turn(watch, node, env);
+}
+
+TEST(who_packs_messages_densely_gets_no_larger_share_of_a_turn)
+{
+    enum { FRAMES = 700, SHARE = 10000 };
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+    struct watch watch = {.runner = &scene.server};
+    uint8_t *octets;
+    uint8_t *all;
+    size_t size;
+    size_t sent;
+
+    scene_make(&scene);
+    frame.payload = 0;
+    frame.from = "client:x";
+    frame.more = FRAME_BODIES_LIMIT - 1;
+    octets = raw_frame_pack(&frame, &size);
+    all = memory_new(FRAMES * size);
+    for (size_t i = 0; i < FRAMES; i++)
+        memcpy(all + i * size, octets, size);
+    sem_init(&watch.filled, 0, 0);
+    sem_init(&watch.done, 0, 0);
+    ck_assert_int_eq(rpc_post(scene.server.rpc, wait_and_watch, &watch), 0);
+    sent = raw_send_some(scene.fd, all, FRAMES * size) / size;
+    ck_assert_uint_gt(sent * FRAME_BODIES_LIMIT, 2 * SHARE);
+    watch.enough = sent * FRAME_BODIES_LIMIT;
+    sem_post(&watch.filled);
+    while (sem_trywait(&watch.done) < 0)
+        recv(scene.fd, all, size, MSG_DONTWAIT);
+    ck_assert_uint_lt(watch.most, SHARE);
+    free(octets);
+    free(all);
     scene_free(&scene);
 }
 
@@ -711,7 +919,7 @@ TEST(the_largest_echo_is_answered_and_a_larger_one_refused)
     ck_assert(raw_send_frame(scene.fd, &frame));
     reply = raw_receive_frame(scene.fd, &arena);
     ck_assert_ptr_nonnull(reply);
-    ck_assert_uint_eq(reply->body->echo_reply->payload.len, VALUE_LIMIT);
+    ck_assert_uint_eq(reply->bodies[0]->echo_reply->payload.len, VALUE_LIMIT);
     frame.payload = VALUE_LIMIT + 1;
     ck_assert(raw_send_frame(scene.fd, &frame));
     expect_closed(&scene, "frame.meaningless");
@@ -1098,8 +1306,9 @@ TEST(inspect_tells_the_node_and_the_counters)
     ck_assert(raw_send_frame(scene.fd, &frame));
     answer = raw_receive_frame(scene.fd, &arena);
     ck_assert_ptr_nonnull(answer);
-    ck_assert_int_eq(answer->body->kind_case, PBKV__BODY__KIND_INSPECT_REPLY);
-    reply = answer->body->inspect_reply;
+    ck_assert_int_eq(answer->bodies[0]->kind_case,
+                     PBKV__BODY__KIND_INSPECT_REPLY);
+    reply = answer->bodies[0]->inspect_reply;
     ck_assert_uint_eq(reply->call, 12);
     ck_assert_mem_eq(reply->role.data, "probe", 5);
     ck_assert_mem_eq(reply->name.data, "s", 1);
@@ -1140,6 +1349,12 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE(a_request_goes_to_the_address_and_not_to_who_claims_it),
       CASE(strangers_leave_input_to_those_whom_we_dialled),
       CASE_LIMIT(the_largest_echo_is_answered_and_a_larger_one_refused, 30),
+      CASE(messages_of_one_moment_share_frames),
+      CASE(a_message_caused_by_a_later_receipt_has_a_later_stamp),
+      CASE(messages_for_two_lives_of_a_peer_share_no_frame),
+      CASE(all_messages_of_a_frame_are_answered_and_traced),
+      CASE(a_frame_with_too_many_messages_is_refused),
+      CASE(who_packs_messages_densely_gets_no_larger_share_of_a_turn),
       CASE(a_message_that_nobody_would_take_is_dropped_and_told),
       CASE_LIMIT(an_overflow_is_a_warning_only_when_it_begins, 30),
       CASE_LIMIT(who_does_not_take_answers_is_not_read_from_and_loses_none, 30),

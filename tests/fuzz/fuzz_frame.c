@@ -38,28 +38,43 @@ static void read_stamp(const Pbkv__Frame *frame)
         abort();
 }
 
+/* Adds a body to the frame in octets, which has no more than FRAME_LIMIT. */
+static void add(uint8_t *octets, const Pbkv__Body *body)
+{
+    struct bytes *encoded = message_encode(body);
+
+    if (frame_length_read(octets) + frame_addition(encoded) <= FRAME_LIMIT)
+        frame_add(octets, encoded);
+    bytes_release(encoded);
+}
+
+static void expect_frame(const uint8_t *octets)
+{
+    Pbkv__Frame *decoded;
+    struct arena arena;
+
+    arena_init_trusted(&arena);
+    if (frame_decode(&arena, octets + FRAME_LENGTH_SIZE,
+                     frame_length_read(octets), &decoded) < 0)
+        abort();
+    arena_release(&arena);
+}
+
 static void pack_again(const Pbkv__Frame *frame)
 {
     static uint8_t head[FRAME_HEAD_MAX];
-    struct bytes *body = message_encode(frame->body);
+    static uint8_t octets[FRAME_LENGTH_SIZE + FRAME_LIMIT];
+    struct bytes *body = message_encode(frame->bodies[0]);
     struct outgoing outgoing;
     Pbkv__Frame again = PBKV__FRAME__INIT;
-    Pbkv__Frame *decoded;
-    struct arena arena;
-    uint8_t *octets;
 
     again.from = frame->from;
     if (body->length <= BODY_LIMIT) {
         frame_pack(&again, body, head, &outgoing);
-        octets = malloc(frame_size(&outgoing));
-        assert(octets != NULL);
         frame_write(&outgoing, octets);
-        arena_init_trusted(&arena);
-        if (frame_decode(&arena, octets + FRAME_LENGTH_SIZE,
-                         frame_length_read(octets), &decoded) < 0)
-            abort();
-        arena_release(&arena);
-        free(octets);
+        for (size_t i = 1; i < frame->n_bodies; i++)
+            add(octets, frame->bodies[i]);
+        expect_frame(octets);
     }
     bytes_release(body);
 }
@@ -110,9 +125,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t length)
     if (result == 0 || result == -EBADMSG)
         compare(octets, length, result == 0 ? frame : NULL);
     if (result == 0) {
-        expect_equal(message_encode(frame->body), packed(&frame->body->base));
-        message_format(frame->body, text, sizeof(text));
-        message_format(frame->body, text, SHORT_TEXT);
+        for (size_t i = 0; i < frame->n_bodies; i++)
+            expect_equal(message_encode(frame->bodies[i]),
+                         packed(&frame->bodies[i]->base));
+        frame_format(frame, text, sizeof(text));
+        frame_format(frame, text, SHORT_TEXT);
         read_stamp(frame);
         pack_again(frame);
     }

@@ -79,6 +79,7 @@ static bool send_ping(struct pinger *pinger, uint64_t view)
     Pbkv__ClockEntry *entries = &entry;
     Pbkv__Ping ping = PBKV__PING__INIT;
     Pbkv__Body body = PBKV__BODY__INIT;
+    Pbkv__Body *bodies = &body;
     Pbkv__Frame frame = PBKV__FRAME__INIT;
     uint8_t octets[FRAME_MAX];
     uint32_t length;
@@ -94,7 +95,8 @@ static bool send_ping(struct pinger *pinger, uint64_t view)
     frame.to = &to;
     frame.n_vector = 1;
     frame.vector = &entries;
-    frame.body = &body;
+    frame.n_bodies = 1;
+    frame.bodies = &bodies;
     length = (uint32_t)pbkv__frame__pack(&frame, octets + 4);
     memcpy(octets, &(uint32_t){htonl(length)}, 4);
     return send(pinger->fd, octets, length + 4, MSG_NOSIGNAL) ==
@@ -113,12 +115,13 @@ static struct view ping(struct lab *lab, struct pinger *pinger, uint64_t number)
                "the view service closed the connection of %s", pinger->address);
     frame = receive_frame(pinger->fd, &arena);
     LAB_EXPECT(lab,
-               frame && frame->body->kind_case == PBKV__BODY__KIND_VIEW_REPLY,
+               frame &&
+                   frame->bodies[0]->kind_case == PBKV__BODY__KIND_VIEW_REPLY,
                "the view service did not answer a ping of %s with a view",
                pinger->address);
     LAB_EXPECT(lab, frame->lamport > 0 && frame->n_vector > 0,
                "the view service's answer is not stamped (K1)");
-    view_from_message(frame->body->view_reply->view, &view);
+    view_from_message(frame->bodies[0]->view_reply->view, &view);
     arena_release(&arena);
     return view;
 }
