@@ -8,7 +8,7 @@
  * times its size, runs out of budget and is refused.
  * - After decoding, a message is checked for meaning: an unset body, a missing
  *   part, an enum outside its range or an impossible number refuses the whole
- *   message. Handlers rely on it: in a body that reaches a role every nested
+ *   frame. Handlers rely on it: in a body that reaches a role every nested
  *   message is present and every enum is valid.
  *
  * A decoded message lives in its arena until the arena is reset: roles borrow

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message_frame: decodes a Frame. What is around a body (sender, receiver and
- * stamps) is in every message, so it is read by hand if it is written like we
- * write it (rpc/frame.c): fields in order, each at most once. Anything else
- * that is a Frame is decoded whole by protobuf-c, and so is a body that is not
- * frequent (message_hot.c). Nobody can tell from the result which it was.
+ * message_frame: decodes a Frame. What is around the bodies (sender, receiver
+ * and stamps) is in every frame, so it is read by hand if it is written like we
+ * write it (rpc/frame.c): fields in order, all but the repeated ones at most
+ * once. Anything else that is a Frame is decoded whole by protobuf-c, and so is
+ * a body that is not frequent (message_hot.c). Nobody can tell from the result
+ * which it was.
  */
 #include "node/message_codec.h"
 
@@ -13,7 +14,7 @@ enum {
     FRAME_TO = 2,
     FRAME_LAMPORT = 3,
     FRAME_VECTOR = WIRE_TAG(4, WIRE_DELIMITED),
-    FRAME_BODIES = WIRE_TAG(5, WIRE_DELIMITED),
+    FRAME_BODIES = WIRE_TAG(6, WIRE_DELIMITED),
     PEER_ADDRESS = 1,
     PEER_INCARNATION = 2,
     ENTRY_HOST = 1,

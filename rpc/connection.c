@@ -260,7 +260,7 @@ static bool may_queue(const struct connection *connection, size_t size)
 }
 
 /* Counts a message that is queued, and sends if there is enough now. */
-static void queued(struct connection *connection, size_t size)
+static void note_queued(struct connection *connection, size_t size)
 {
     connection->rpc->output_octets += size;
     ++connection->rpc->figures.messages_out;
@@ -273,12 +273,10 @@ static void queued(struct connection *connection, size_t size)
 
 /* Notes a frame to which others of the same moment can be added. */
 static void open_frame(struct connection *connection, uint8_t *frame,
-                       const struct peer *to)
+                       const struct outgoing *outgoing)
 {
-    connection->open.frame = to != NULL ? frame : NULL;
-    if (to == NULL)
-        return;
-    connection->open.incarnation = to->incarnation;
+    connection->open.frame = outgoing->open ? frame : NULL;
+    connection->open.incarnation = outgoing->incarnation;
     connection->open.knowledge = connection->rpc->knowledge;
     connection->open.bodies = 1;
 }
@@ -297,9 +295,9 @@ bool connection_send(struct connection *connection,
     if (room == NULL)
         return false;
     frame_write(outgoing, room);
-    open_frame(connection, room, outgoing->to);
+    open_frame(connection, room, outgoing);
     ++rpc->figures.frames_out;
-    queued(connection, size);
+    note_queued(connection, size);
     return true;
 }
 
@@ -308,6 +306,7 @@ bool connection_join(struct connection *connection, uint64_t incarnation,
 {
     size_t size = frame_addition(body);
 
+    assert(connection->state == CONNECTION_OPEN);
     if (connection->open.frame == NULL ||
         connection->open.knowledge != connection->rpc->knowledge ||
         connection->open.bodies == FRAME_BODIES_LIMIT ||
@@ -317,7 +316,7 @@ bool connection_join(struct connection *connection, uint64_t incarnation,
         return false;
     frame_add(connection->open.frame, body);
     connection->open.bodies++;
-    queued(connection, size);
+    note_queued(connection, size);
     return true;
 }
 

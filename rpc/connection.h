@@ -13,8 +13,8 @@
  * frame has not grown for longest. Connections that we dialled are not closed
  * for others, and a part of the memory is kept for them.
  *
- * Output. What a process says to one peer at one moment shares a frame, and so
- * a stamp. Frames are queued and leave together at the end of the turn by an
+ * Output. What a process says to one peer at one moment can share a frame, and
+ * so a stamp. Frames are queued and leave together at the end of the turn by an
  * optimistic sendmsg; only when the system takes no more does the connection
  * wait until it is writable. While much waits on an accepted connection,
  * nothing is read from it ("receive.paused"): who does not take answers cannot
@@ -99,8 +99,8 @@ bool connection_send(struct connection *connection,
 /* Adds an encoded body to the frame that was queued last, if that is for the
  * same incarnation (a connection leads to one address at a time), nothing of it
  * is sent yet, it has room, and its stamp is still true: this process has
- * learned nothing since. Returns whether it was added; otherwise the body needs
- * a frame of its own. */
+ * received nothing and noted no event since. Returns whether it was added;
+ * otherwise the body needs a frame of its own. The connection must be OPEN. */
 bool connection_join(struct connection *connection, uint64_t incarnation,
                      const struct bytes *body);
 

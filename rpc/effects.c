@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * effects: see effects.h. One function per kind of effect. A send is an event
- * of this host whether or not the frame gets anywhere: it is stamped and traced
- * first, then faults and limits decide what becomes of it. Messages that go to
- * one peer at one moment share a frame, and are one event.
+ * effects: see effects.h. One function per kind of effect. A message joins the
+ * frame that waits for its peer already, if it can; with that it is sent. Else
+ * its frame is an event of this host whether or not it gets anywhere: it is
+ * stamped and traced first, then faults and limits decide what becomes of it.
  */
 #include "rpc/effects.h"
 
@@ -50,7 +50,8 @@ static void pack(struct rpc *rpc, const struct peer *to,
     host_clock_stamp(&rpc->clock, &frame, rpc->stamp);
     frame_pack(&frame, body, rpc->head, outgoing);
     if (!rpc->config.faults.active && rpc->trace == NULL)
-        outgoing->to = to;
+        outgoing->open = true;
+    outgoing->incarnation = to->incarnation;
 }
 
 /* A message that a role sends of its own accord is listed here; all others

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * frame: see frame.h. The head is written here field by field and not by
- * protobuf-c: every message has one, and the walk through descriptors took
+ * protobuf-c: every frame has one, and the walk through descriptors took
  * longer than everything else that happens to a short message on its way out. A
  * test compares the two octet for octet.
  *
@@ -29,7 +29,7 @@ enum {
     FRAME_TO = 2,
     FRAME_LAMPORT = 3,
     FRAME_VECTOR = 4,
-    FRAME_BODIES = 5,
+    FRAME_BODIES = 6,
     PEER_ADDRESS = 1,
     PEER_INCARNATION = 2,
     ENTRY_HOST = 1,
@@ -134,6 +134,7 @@ void frame_add(uint8_t *frame, const struct bytes *body)
     size_t length = frame_length_read(frame);
     uint8_t *room = frame + FRAME_LENGTH_SIZE + length;
 
+    assert(body->length > 0 && length + frame_addition(body) <= FRAME_LIMIT);
     room = wire_put_tag(room, FRAME_BODIES, WIRE_DELIMITED);
     room = wire_put_varint(room, body->length);
     memcpy(room, body->data, body->length);

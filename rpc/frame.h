@@ -10,11 +10,11 @@
 #ifndef RPC_FRAME_H
 #define RPC_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "node/bytes.h"
-#include "node/view.h"
 #include "pbkv.pb-c.h"
 
 enum {
@@ -28,7 +28,8 @@ struct outgoing {
     size_t head_length;
     const uint8_t *body;
     size_t body_length;
-    const struct peer *to; /* bodies for it can be added; NULL: none can */
+    bool open;            /* bodies can be added to it */
+    uint64_t incarnation; /* that it is for: theirs too */
 };
 
 /*

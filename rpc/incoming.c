@@ -115,8 +115,9 @@ static void deliver(struct rpc *rpc, const struct peer *from,
     effects_carry_out(rpc);
 }
 
-/* Delivers all bodies, unless one of them ends the node or the connection,
- * whose memory they may be in. */
+/* Delivers all bodies, unless one of them halts the rpc. The octets are in the
+ * memory of the connection: should it ever be closed in between, they are not
+ * there any more. */
 static void deliver_all(struct connection *connection, const struct peer *from,
                         const Pbkv__Frame *frame)
 {

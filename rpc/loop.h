@@ -78,7 +78,7 @@ struct rpc {
     struct host_clock clock;
     struct trace *trace;         /* NULL: none, or it failed */
     struct stamp_storage *stamp; /* of the frame being packed */
-    uint64_t knowledge;          /* rises with every event that is not a send */
+    uint64_t knowledge; /* rises with every tick that is not a send's */
 
     /* The event in hand: what arrived, and its effects. */
     struct env env;

@@ -44,8 +44,9 @@ struct output {
 uint8_t *output_reserve(struct output *output, struct segment_pool *pool,
                         size_t size);
 
-/* Makes the room reserved last longer by size octets, which count as filled.
- * Returns whether it can be that long where it is. */
+/* Makes the room reserved last, none of which was gathered since, longer by
+ * size octets, which count as filled. Returns whether it can be that long where
+ * it is. */
 bool output_extend(struct output *output, size_t size);
 
 /* Points up to limit vectors at the octets from the front; returns how many

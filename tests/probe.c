@@ -35,9 +35,12 @@ static void on_start(struct node *node, struct env *env)
 static void on_message(struct node *node, struct env *env,
                        const struct peer *from, const Pbkv__Body *body)
 {
-    (void)node;
+    struct probe *probe = (struct probe *)node;
+
     if (body->kind_case == PBKV__BODY__KIND_ECHO) {
-        env_log(env, LOG_LEVEL_DEBUG, "probe.echo", "%s", from->address.text);
+        probe->echoes++;
+        env_log(env, probe->frail ? LOG_LEVEL_FATAL : LOG_LEVEL_DEBUG,
+                "probe.echo", "%s", from->address.text);
         message_answer_echo(env, from, body->echo);
     } else if (body->kind_case == PBKV__BODY__KIND_ECHO_REPLY) {
         env_log(env, LOG_LEVEL_DEBUG, "probe.reply", "%s", from->address.text);

@@ -24,6 +24,8 @@ enum { PROBE_PATH_SIZE = 100, PROBE_NAMES_MAX = 64, PROBE_ORDER_SIZE = 256 };
 struct probe {
     struct node node;
     void (*at_start)(struct env *env); /* NULL: nothing */
+    bool frail;                        /* an Echo is the end of it */
+    unsigned echoes;                   /* that have arrived */
     bool *released;                    /* set when it is released; or NULL */
 };
 

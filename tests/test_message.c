@@ -266,8 +266,8 @@ static int decode_exactly(struct arena *arena, const uint8_t *data,
     return result;
 }
 
-/* Returns an encoded Frame with this body. */
-static struct bytes *frame_around(Pbkv__Body *body)
+/* Returns an encoded Frame with these bodies. */
+static struct bytes *frame_around_all(Pbkv__Body **bodies, size_t count)
 {
     struct peer from = peer_at("from:1", 1);
     struct peer to = peer_at("to:1", 0);
@@ -289,11 +289,16 @@ static struct bytes *frame_around(Pbkv__Body *body)
     frame.vector = vector;
     frame.from = &peers[0];
     frame.to = &peers[1];
-    frame.n_bodies = 1;
-    frame.bodies = &body;
+    frame.n_bodies = count;
+    frame.bodies = bodies;
     encoded = bytes_new_uninitialised(pbkv__frame__get_packed_size(&frame));
     pbkv__frame__pack(&frame, encoded->data);
     return encoded;
+}
+
+static struct bytes *frame_around(Pbkv__Body *body)
+{
+    return frame_around_all(&body, 1);
 }
 
 /* ---- There and back ---- */
@@ -441,8 +446,11 @@ TEST(a_frame_is_read_as_protobuf_would)
     make_samples(&samples);
     arena_init(&arena);
     for (size_t i = 0; i < 40000; i++) {
-        struct bytes *sent = frame_around(&samples.bodies[i % KINDS]);
-        size_t head = sent->length < 80 ? sent->length : 80;
+        Pbkv__Body *bodies[] = {&samples.bodies[i % KINDS],
+                                &samples.bodies[i / KINDS % KINDS],
+                                &samples.bodies[0]};
+        struct bytes *sent = frame_around_all(bodies, 1 + i % 3);
+        size_t head = sent->length < 80 || i % 2 ? sent->length : 80;
 
         sent->data[random_next(&random) % head] ^=
             (uint8_t)(1U << (random_next(&random) % 8));
@@ -1602,8 +1610,6 @@ TEST(a_summary_says_what_matters)
     ck_assert_str_eq(text, "refusal of view 6 known 7 WRONG_VIEW");
 }
 
-/* Keys are cut to 32 octets and escaped; a key of control characters is the
- * longest that this can become. */
 TEST(a_summary_of_a_frame_counts_what_it_does_not_show)
 {
     struct samples s;
@@ -1625,6 +1631,8 @@ TEST(a_summary_of_a_frame_counts_what_it_does_not_show)
     ck_assert_str_eq(text, "ping view 6 and");
 }
 
+/* Keys are cut to 32 octets and escaped; a key of control characters is the
+ * longest that this can become. */
 TEST(a_summary_shows_keys_safely)
 {
     struct samples s;

@@ -695,29 +695,65 @@ TEST(messages_of_one_moment_share_frames)
     scene_free(&scene);
 }
 
-/* The stamp of a frame covers what its messages may be caused by. */
+/* Sends two frames in one piece, so that one turn takes both. */
+static void send_both(struct scene *scene, const struct raw_frame *first,
+                      const struct raw_frame *second)
+{
+    size_t sizes[2];
+    uint8_t *octets[2] = {raw_frame_pack(first, &sizes[0]),
+                          raw_frame_pack(second, &sizes[1])};
+
+    octets[0] = memory_resize(octets[0], sizes[0] + sizes[1]);
+    memcpy(octets[0] + sizes[0], octets[1], sizes[1]);
+    send_all(scene, octets[0], sizes[0] + sizes[1]);
+    free(octets[0]);
+    free(octets[1]);
+}
+
+/* The stamp of a frame covers what its messages may be caused by. To answer an
+ * Inspect is no event besides the receipt and the send. */
 TEST(a_message_caused_by_a_later_receipt_has_a_later_stamp)
 {
-    enum { EARLY = 100, LATE = 100000 };
+    enum { LATE = 100000 };
     struct scene scene;
-    struct raw_frame frame = raw_frame_good();
+    struct raw_frame early = raw_frame_good();
+    struct raw_frame late;
     struct arena arena;
-    uint8_t *octets[2];
-    size_t sizes[2];
 
     scene_make(&scene);
     arena_init(&arena);
-    frame.lamport = EARLY;
-    octets[0] = raw_frame_pack(&frame, &sizes[0]);
-    frame.lamport = LATE;
-    octets[1] = raw_frame_pack(&frame, &sizes[1]);
-    octets[0] = memory_resize(octets[0], sizes[0] + sizes[1]);
-    memcpy(octets[0] + sizes[0], octets[1], sizes[1]);
-    send_all(&scene, octets[0], sizes[0] + sizes[1]); /* one turn takes both */
+    early.inspect = true;
+    late = early;
+    late.lamport = LATE;
+    send_both(&scene, &early, &late);
     ck_assert_uint_lt(take_frame(scene.fd, &arena)->lamport, LATE);
     ck_assert_uint_gt(take_frame(scene.fd, &arena)->lamport, LATE);
-    free(octets[0]);
-    free(octets[1]);
+    arena_release(&arena);
+    scene_free(&scene);
+}
+
+static void send_note_send(void *argument, struct node *node, struct env *env)
+{
+    struct errand errand = *(const struct errand *)argument;
+
+    run_errand(&errand, node, env);
+    env_log(env, LOG_LEVEL_DEBUG, "probe.other", "%s", "");
+    run_errand(&errand, node, env);
+}
+
+TEST(a_message_sent_after_an_event_has_a_later_stamp)
+{
+    struct scene scene;
+    struct errand errand = {0};
+    struct arena arena;
+    uint64_t lamport;
+
+    scene_make(&scene);
+    arena_init(&arena);
+    errand.to = introduce(scene.fd, "client:note");
+    ck_assert_int_eq(rpc_post(scene.server.rpc, send_note_send, &errand), 0);
+    lamport = take_frame(scene.fd, &arena)->lamport;
+    ck_assert_uint_eq(take_frame(scene.fd, &arena)->lamport, lamport + 2);
     arena_release(&arena);
     scene_free(&scene);
 }
@@ -758,10 +794,28 @@ TEST(messages_for_two_lives_of_a_peer_share_no_frame)
     scene_free(&scene);
 }
 
-TEST(all_messages_of_a_frame_are_answered_and_traced)
+/* Returns how many lines of a file have this text. */
+static size_t count_lines(const char *path, const char *text)
 {
+    FILE *file = fopen(path, "r");
+    char line[1024];
+    size_t count = 0;
+
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file))
+        count += strstr(line, text) != NULL;
+    fclose(file);
+    return count;
+}
+
+/* K3: what a process that writes a trace sends has a line each; what comes in a
+ * frame has one. */
+TEST(a_trace_has_a_line_for_every_message_sent)
+{
+    enum { ECHOES = 10 };
     struct scene scene;
     struct raw_frame frame = raw_frame_good();
+    struct peer peer;
     char path[PROBE_PATH_SIZE + 32];
     struct arena arena;
 
@@ -770,14 +824,79 @@ TEST(all_messages_of_a_frame_are_answered_and_traced)
     scene.server.config.trace_path = path;
     scene_begin(&scene);
     arena_init(&arena);
-    frame.more = FRAME_BODIES_LIMIT - 1;
-    ck_assert(raw_send_frame(scene.fd, &frame));
-    for (size_t i = 0; i < FRAME_BODIES_LIMIT; i++)
+    peer = introduce(scene.fd, "client:traced");
+    runner_echo(&scene.server, &peer, ECHOES, 10);
+    for (size_t i = 0; i < ECHOES; i++)
         ck_assert_uint_eq(take_frame(scene.fd, &arena)->n_bodies, 1);
-    ck_assert_uint_eq(runner_count(&scene.server, "rpc.messages_in"),
-                      FRAME_BODIES_LIMIT);
-    ck_assert_uint_eq(runner_count(&scene.server, "rpc.frames_in"), 1);
+    frame.more = 3;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    for (size_t i = 0; i < 4; i++)
+        take_frame(scene.fd, &arena);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.messages_in"), 5);
+    ck_assert_uint_eq(runner_count(&scene.server, "rpc.frames_in"), 2);
+    ck_assert_uint_eq(count_lines(path, " and 3 more"), 1);
     arena_release(&arena);
+    scene_free(&scene);
+}
+
+TEST(a_message_that_has_a_fate_has_a_frame_of_its_own)
+{
+    struct scene scene;
+    struct peer peer;
+    struct arena arena;
+    const char *reason;
+
+    scene_prepare(&scene);
+    ck_assert_int_eq(
+        faults_parse("dup=1", &scene.server.config.faults, &reason), 0);
+    scene_begin(&scene);
+    arena_init(&arena);
+    peer = introduce(scene.fd, "client:twice");
+    take_frame(scene.fd, &arena); /* its answer, again */
+    runner_echo(&scene.server, &peer, 50, 10);
+    for (size_t i = 0; i < 100; i++)
+        ck_assert_uint_eq(take_frame(scene.fd, &arena)->n_bodies, 1);
+    arena_release(&arena);
+    close(scene.honest);
+    scene.honest = raw_dial(&scene.server.self.address);
+    scene_free(&scene);
+}
+
+/* What ends a node ends what comes in the same frame. */
+TEST(nothing_of_a_frame_reaches_a_node_that_has_ended)
+{
+    struct scene scene;
+    struct raw_frame frame = raw_frame_good();
+
+    scene_prepare(&scene);
+    scene.server.probe->frail = true;
+    scene_begin(&scene);
+    frame.more = 2;
+    ck_assert(raw_send_frame(scene.fd, &frame));
+    ck_assert_int_eq(runner_join(&scene.server), -ECANCELED);
+    ck_assert_uint_eq(scene.server.probe->echoes, 1);
+    close(scene.honest);
+    close(scene.fd);
+    runner_end(&scene.server);
+    directory_remove(scene.directory);
+}
+
+/* Messages that join a frame count like others, also while it has room. */
+TEST(a_message_over_the_limit_of_output_joins_no_frame)
+{
+    enum { LIMIT = 60000, SIZE = 1000 };
+    struct scene scene;
+    struct peer slow;
+
+    scene_prepare(&scene);
+    scene.server.config.limits.connection_output = LIMIT;
+    scene_begin(&scene);
+    slow = introduce(scene.fd, "client:slow");
+    while (runner_recorded(&scene.server, "send.overflow") == 0) {
+        runner_echo(&scene.server, &slow, 100, SIZE);
+        ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"),
+                          LIMIT);
+    }
     scene_free(&scene);
 }
 
@@ -1046,10 +1165,10 @@ enum { PUSHED = 256 };
 static uint64_t push_until_blocked(struct scene *scene)
 {
     struct raw_frame frame = raw_frame_good();
-    struct timeval patience = {0, 200000};
+    struct timeval patience = {0, 20000};
     uint8_t *one, *all;
     size_t size, sent = 0;
-    ssize_t count;
+    ssize_t count = 1;
 
     frame.payload = 100000;
     one = raw_frame_pack(&frame, &size);
@@ -1057,9 +1176,12 @@ static uint64_t push_until_blocked(struct scene *scene)
     for (size_t i = 0; i < PUSHED; i++)
         memcpy(all + i * size, one, size);
     setsockopt(scene->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    while ((count = send(scene->fd, all + sent, PUSHED * size - sent,
-                         MSG_NOSIGNAL)) > 0)
-        sent += (size_t)count;
+    while (sent < PUSHED * size &&
+           (count > 0 ||
+            runner_recorded(&scene->server, "receive.paused") == 0)) {
+        count = send(scene->fd, all + sent, PUSHED * size - sent, MSG_NOSIGNAL);
+        sent += count > 0 ? (size_t)count : 0;
+    }
     free(all);
     free(one);
     return sent / size;
@@ -1352,7 +1474,11 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE(messages_of_one_moment_share_frames),
       CASE(a_message_caused_by_a_later_receipt_has_a_later_stamp),
       CASE(messages_for_two_lives_of_a_peer_share_no_frame),
-      CASE(all_messages_of_a_frame_are_answered_and_traced),
+      CASE(a_message_sent_after_an_event_has_a_later_stamp),
+      CASE(a_trace_has_a_line_for_every_message_sent),
+      CASE(a_message_that_has_a_fate_has_a_frame_of_its_own),
+      CASE(nothing_of_a_frame_reaches_a_node_that_has_ended),
+      CASE(a_message_over_the_limit_of_output_joins_no_frame),
       CASE(a_frame_with_too_many_messages_is_refused),
       CASE(who_packs_messages_densely_gets_no_larger_share_of_a_turn),
       CASE(a_message_that_nobody_would_take_is_dropped_and_told),
