@@ -2,7 +2,7 @@
 /*
  * sessions: see sessions.h. A session is in a table, where it stays, and in a
  * list, at whose end every use puts it: so the list is in the order of last
- * use.
+ * use. It keeps what it adds to the digest, to be taken away with the next use.
  */
 #include "pbserver/sessions.h"
 
@@ -10,19 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
-#include <xxhash.h>
 
 #include "node/memory.h"
 
-#define HASH_FUNCTION(key, length, hash)                                       \
-    ((hash) = (unsigned)XXH3_64bits((key), (length)))
-#define uthash_malloc(size)       memory_new(size)
-#define uthash_free(memory, size) free(memory)
+/* Ids are op numbers: close together, and given out by the primary alone. So
+ * a multiplication spreads them well enough (Fibonacci hashing). */
+static unsigned id_hash(const uint64_t *id)
+{
+    return (unsigned)(*id * 0x9e3779b97f4a7c15u >> 32);
+}
+
+#define HASH_FUNCTION(key, length, hash) ((hash) = id_hash(key))
+#define uthash_malloc(size)              memory_new(size)
+#define uthash_free(memory, size)        free(memory)
 #include <uthash.h>
 
 struct session {
     struct session_record record;
-    struct session *prev; /* in the list */
+    struct digest_sum digest; /* of the record */
+    struct session *prev;     /* in the list */
     struct session *next;
     UT_hash_handle hh;
 };
@@ -41,30 +47,26 @@ static struct session *session_find(const struct sessions *sessions,
     return session;
 }
 
-/* What of a record counts for the digest. */
-static void record_sum(const struct session_record *record, uint64_t counted[3])
+/* Returns what a record adds to the digest. */
+static struct digest_sum record_digest(const struct session_record *record)
 {
-    counted[0] = record->seq;
-    counted[1] = (uint64_t)record->status;
-    counted[2] = record->op;
+    uint64_t counted[] = {record->seq, (uint64_t)record->status, record->op};
+    struct digest_sum digest = {0};
+
+    digest_sum_add(&digest, counted, sizeof(counted), record->id);
+    return digest;
 }
 
-static void sum_add(struct sessions *sessions,
-                    const struct session_record *record)
+/* Sets a session's record and the digest with it. A new session's is 0. */
+static void session_set(struct sessions *sessions, struct session *session,
+                        const struct session_record *record)
 {
-    uint64_t counted[3];
+    struct digest_sum digest = record_digest(record);
 
-    record_sum(record, counted);
-    digest_sum_add(&sessions->sum, counted, sizeof(counted), record->id);
-}
-
-static void sum_subtract(struct sessions *sessions,
-                         const struct session_record *record)
-{
-    uint64_t counted[3];
-
-    record_sum(record, counted);
-    digest_sum_subtract(&sessions->sum, counted, sizeof(counted), record->id);
+    sessions->sum.low += digest.low - session->digest.low;
+    sessions->sum.high += digest.high - session->digest.high;
+    session->digest = digest;
+    session->record = *record;
 }
 
 void sessions_release(struct sessions *sessions)
@@ -112,13 +114,11 @@ void sessions_set(struct sessions *sessions,
     struct session *session = session_find(sessions, record->id);
 
     assert(record->id > 0 && record->op >= record->id);
-    if (session) {
-        sum_subtract(sessions, &session->record);
+    if (session)
         DL_DELETE(sessions->list, session);
-    } else
+    else
         session = session_new(sessions, record->id);
-    session->record = *record;
-    sum_add(sessions, record);
+    session_set(sessions, session, record);
     DL_APPEND(sessions->list, session);
 }
 
@@ -133,7 +133,8 @@ void sessions_evict(struct sessions *sessions, uint64_t id)
 
     if (!session)
         return;
-    sum_subtract(sessions, &session->record);
+    sessions->sum.low -= session->digest.low;
+    sessions->sum.high -= session->digest.high;
     DL_DELETE(sessions->list, session);
     HASH_DEL(sessions->table, session);
     sessions->count--;
