@@ -85,7 +85,24 @@ static bool key_is(const struct bytes *key, const void *octets, size_t length)
            (length == 0 || memcmp(key->data, octets, length) == 0);
 }
 
-/* Returns the entry of a key with this hash, or NULL. */
+/* Where a key is: its entry, NULL if it has none, and its hash. */
+struct place {
+    struct kv_entry *entry;
+    uint64_t hash;
+};
+
+/* Whether this is the key that kv_key found last: then it is the map's own, at
+ * the same address. Keys and positions stay for as long as the map. */
+static bool is_recent(const struct kv *kv, const void *key, size_t length)
+{
+    const struct bytes *recent;
+
+    if (kv->recent >= kv->count)
+        return false;
+    recent = kv->entries[kv->recent].key;
+    return recent->data == key && recent->length == length;
+}
+
 static struct kv_entry *find_hashed(const struct kv *kv, uint64_t hash,
                                     const void *key, size_t length)
 {
@@ -104,10 +121,15 @@ static struct kv_entry *find_hashed(const struct kv *kv, uint64_t hash,
     return NULL;
 }
 
-static struct kv_entry *kv_find(const struct kv *kv, const void *key,
-                                size_t length)
+static struct place kv_find(const struct kv *kv, const void *key, size_t length)
 {
-    return find_hashed(kv, key_hash(key, length), key, length);
+    struct place place;
+
+    if (is_recent(kv, key, length))
+        return (struct place){&kv->entries[kv->recent], kv->recent_hash};
+    place.hash = key_hash(key, length);
+    place.entry = find_hashed(kv, place.hash, key, length);
+    return place;
 }
 
 uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length)
@@ -128,18 +150,17 @@ static const struct kv_entry *first_entry(const struct kv *kv, uint32_t hash)
     return kv_search_next(&search, &position) ? &kv->entries[position] : NULL;
 }
 
-void kv_foresee_entry(const struct kv *kv, uint32_t hash)
+const struct kv_entry *kv_foresee_entry(const struct kv *kv, uint32_t hash)
 {
     const struct kv_entry *entry = first_entry(kv, hash);
 
     if (entry)
         __builtin_prefetch(entry);
+    return entry;
 }
 
-void kv_foresee_octets(const struct kv *kv, uint32_t hash)
+void kv_foresee_octets(const struct kv_entry *entry)
 {
-    const struct kv_entry *entry = first_entry(kv, hash);
-
     if (!entry)
         return;
     __builtin_prefetch(entry->key);
@@ -199,73 +220,73 @@ void kv_clone(const struct kv *kv, struct kv *copy)
 
 struct bytes *kv_get(const struct kv *kv, const void *key, size_t length)
 {
-    struct kv_entry *entry = kv_find(kv, key, length);
+    const struct kv_entry *entry = kv_find(kv, key, length).entry;
 
     return entry ? entry->value : NULL;
 }
 
 uint64_t kv_modified(const struct kv *kv, const void *key, size_t length)
 {
-    struct kv_entry *entry = kv_find(kv, key, length);
+    const struct kv_entry *entry = kv_find(kv, key, length).entry;
 
     return entry ? entry->modified : 0;
 }
 
-struct bytes *kv_key(const struct kv *kv, const void *key, size_t length)
+struct bytes *kv_key(struct kv *kv, const void *key, size_t length)
 {
-    const struct kv_entry *entry = kv_find(kv, key, length);
+    struct place place = kv_find(kv, key, length);
 
-    return entry ? bytes_share(entry->key) : bytes_new(key, length);
+    if (!place.entry)
+        return bytes_new(key, length);
+    kv->recent = (size_t)(place.entry - kv->entries);
+    kv->recent_hash = place.hash;
+    return bytes_share(place.entry->key);
 }
 
 uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,
                          size_t length)
 {
-    struct kv_entry *entry = kv_find(kv, key->data, key->length);
+    const struct kv_entry *entry = kv_find(kv, key->data, key->length).entry;
 
     if (!entry)
         return kv->octets + key->length + length;
     return kv->octets - entry->value->length + length;
 }
 
-/* Gives a key with this hash, which has this entry or none, a value. */
-static void put_hashed(struct kv *kv, uint64_t hash, struct kv_entry *entry,
-                       struct bytes *key, struct bytes *value, uint64_t op)
+/* Gives the key at a place a value. */
+static void put_at(struct kv *kv, struct place place, struct bytes *key,
+                   struct bytes *value, uint64_t op)
 {
-    if (!entry)
-        entry = kv_add(kv, hash, key);
-    entry_set(kv, entry, hash, bytes_share(value), op);
+    if (!place.entry)
+        place.entry = kv_add(kv, place.hash, key);
+    entry_set(kv, place.entry, place.hash, bytes_share(value), op);
 }
 
 void kv_put(struct kv *kv, struct bytes *key, struct bytes *value, uint64_t op)
 {
-    uint64_t hash = key_hash(key->data, key->length);
-
-    put_hashed(kv, hash, find_hashed(kv, hash, key->data, key->length), key,
-               value, op);
+    put_at(kv, kv_find(kv, key->data, key->length), key, value, op);
 }
 
 void kv_put_newer(struct kv *kv, struct bytes *key, struct bytes *value,
                   uint64_t op)
 {
-    uint64_t hash = key_hash(key->data, key->length);
-    struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
+    struct place place = kv_find(kv, key->data, key->length);
 
-    if (op > (entry ? entry->modified : 0))
-        put_hashed(kv, hash, entry, key, value, op);
+    if (op > (place.entry ? place.entry->modified : 0))
+        put_at(kv, place, key, value, op);
 }
 
 void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
                uint64_t op)
 {
-    uint64_t hash = key_hash(key->data, key->length);
-    struct kv_entry *entry = find_hashed(kv, hash, key->data, key->length);
+    struct place place = kv_find(kv, key->data, key->length);
 
-    if (entry)
-        entry_set(kv, entry, hash,
-                  bytes_concat(entry->value, value->data, value->length), op);
+    if (place.entry)
+        entry_set(kv, place.entry, place.hash,
+                  bytes_concat(place.entry->value, value->data, value->length),
+                  op);
     else
-        put_hashed(kv, hash, NULL, key, value, op);
+        put_at(kv, place, key, value, op);
 }
 
 struct kv_item kv_at(const struct kv *kv, size_t position)

@@ -38,6 +38,8 @@ struct kv {
     size_t capacity;
     uint64_t octets; /* of all keys and values */
     struct digest_sum sum;
+    size_t recent;        /* position of the key that kv_key found last */
+    uint64_t recent_hash; /* and its hash */
 };
 
 /* What is at a position; borrowed, until the next change. */
@@ -62,13 +64,13 @@ void kv_clone(const struct kv *kv, struct kv *copy);
  * Hints without any effect, for keys that will be looked up soon: in a large
  * store every step of a search waits for memory, and these make several wait at
  * the same time. The first brings the key's slot in the index into the caches
- * and returns the key's hash, the second the entry, the third key and value.
- * Each needs what the one before has brought, so there should be other work in
- * between.
+ * and returns the key's hash, the second the entry, which it returns (NULL:
+ * there is none), the third key and value. Each needs what the one before has
+ * brought, so there should be other work in between, but no change of the map.
  */
 uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length);
-void kv_foresee_entry(const struct kv *kv, uint32_t hash);
-void kv_foresee_octets(const struct kv *kv, uint32_t hash);
+const struct kv_entry *kv_foresee_entry(const struct kv *kv, uint32_t hash);
+void kv_foresee_octets(const struct kv_entry *entry);
 
 /* Returns the value of a key, borrowed, or NULL when it was never written. */
 struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
@@ -77,8 +79,9 @@ struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
 uint64_t kv_modified(const struct kv *kv, const void *key, size_t length);
 
 /* Returns the key as the map has it, or a copy when it was never written. The
- * caller owns one reference. */
-struct bytes *kv_key(const struct kv *kv, const void *key, size_t length);
+ * caller owns one reference. The map remembers where it is: whatever is done
+ * next with the key that it returned needs no search. */
+struct bytes *kv_key(struct kv *kv, const void *key, size_t length);
 
 /* Returns the octets that the map would have after key got a value of length
  * octets. */

@@ -89,38 +89,3 @@ void kv_index_foresee(const struct kv_index *index, uint32_t hash)
     if (index->table.slots)
         __builtin_prefetch(&index->table.slots[hash & (index->table.size - 1)]);
 }
-
-static void search_table(struct kv_search *search, const struct kv_table *table)
-{
-    search->table = table->slots ? table : NULL;
-    search->at = table->slots ? search->hash & (table->size - 1) : 0;
-}
-
-struct kv_search kv_search_begin(const struct kv_index *index, uint32_t hash)
-{
-    struct kv_search search = {.index = index, .hash = hash};
-
-    search_table(&search, &index->table);
-    return search;
-}
-
-bool kv_search_next(struct kv_search *search, size_t *position)
-{
-    while (search->table) {
-        const struct kv_table *table = search->table;
-        const struct kv_slot *slot = &table->slots[search->at];
-
-        if (slot->place == 0) {
-            if (table == &search->index->old)
-                break;
-            search_table(search, &search->index->old);
-            continue;
-        }
-        search->at = (search->at + 1) & (table->size - 1);
-        if (slot->hash == search->hash) {
-            *position = slot->place - 1;
-            return true;
-        }
-    }
-    return false;
-}

@@ -48,21 +48,58 @@ void kv_index_add(struct kv_index *index, uint32_t hash, size_t position);
 /* Brings the slot of a hash into the caches: a hint without any effect. */
 void kv_index_foresee(const struct kv_index *index, uint32_t hash);
 
+/* ---- Searching ----------------------------------------------------------- */
+
 /* A search: begin with kv_search_begin, then ask kv_search_next for one
- * position after another until the right one is found or there are no more. */
+ * position after another until the right one is found or there are no more.
+ * Both run for every operation, so they are inline. */
 struct kv_search {
     const struct kv_index *index;
-    const struct kv_table *table;
+    const struct kv_table *table; /* NULL: at its end */
     uint32_t hash;
     size_t at;
 };
 
+/* Lets a search go on in a table, if it has slots. */
+static inline void kv_search_table(struct kv_search *search,
+                                   const struct kv_table *table)
+{
+    search->table = table->slots ? table : NULL;
+    search->at = table->slots ? search->hash & (table->size - 1) : 0;
+}
+
 /* Returns a search for the positions under a hash. The index must not change
  * during the search. */
-struct kv_search kv_search_begin(const struct kv_index *index, uint32_t hash);
+static inline struct kv_search kv_search_begin(const struct kv_index *index,
+                                               uint32_t hash)
+{
+    struct kv_search search = {.index = index, .hash = hash};
+
+    kv_search_table(&search, &index->table);
+    return search;
+}
 
 /* Stores the next position and returns true, or returns false when there are no
  * more. The same position can come twice. */
-bool kv_search_next(struct kv_search *search, size_t *position);
+static inline bool kv_search_next(struct kv_search *search, size_t *position)
+{
+    while (search->table) {
+        const struct kv_table *table = search->table;
+        const struct kv_slot *slot = &table->slots[search->at];
+
+        if (slot->place == 0) {
+            if (table == &search->index->old)
+                break;
+            kv_search_table(search, &search->index->old);
+            continue;
+        }
+        search->at = (search->at + 1) & (table->size - 1);
+        if (slot->hash == search->hash) {
+            *position = slot->place - 1;
+            return true;
+        }
+    }
+    return false;
+}
 
 #endif

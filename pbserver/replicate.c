@@ -404,7 +404,7 @@ bool server_accepts_from_primary(struct server *server, struct env *env,
 static Pbkv__Status apply_next(struct server *server, struct env *env,
                                const Pbkv__LogOp *message)
 {
-    struct operation operation = operation_from_message(message);
+    struct operation operation = state_operation(&server->state, message);
     Pbkv__Status status = PBKV__STATUS__OK;
 
     if (!state_can_apply(&server->state, &operation)) {

@@ -149,15 +149,16 @@ bool state_can_apply(const struct state *state,
 void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count)
 {
     uint32_t hashes[STATE_FORESEEN_MAX];
+    const struct kv_entry *entries[STATE_FORESEEN_MAX];
 
     if (count > STATE_FORESEEN_MAX)
         count = STATE_FORESEEN_MAX;
     for (size_t i = 0; i < count; i++)
         hashes[i] = kv_foresee(&state->kv, ops[i]->key.data, ops[i]->key.len);
     for (size_t i = 0; i < count; i++)
-        kv_foresee_entry(&state->kv, hashes[i]);
+        entries[i] = kv_foresee_entry(&state->kv, hashes[i]);
     for (size_t i = 0; i < count; i++)
-        kv_foresee_octets(&state->kv, hashes[i]);
+        kv_foresee_octets(entries[i]);
 }
 
 static void apply_to_store(struct kv *kv, const struct operation *operation,
@@ -212,17 +213,32 @@ size_t operation_size(const struct operation *operation)
            operation->value->length;
 }
 
-struct operation operation_from_message(const Pbkv__LogOp *message)
+/* Returns the operation in a message with this key, which it takes over. */
+static struct operation operation_with_key(const Pbkv__LogOp *message,
+                                           struct bytes *key)
 {
     return (struct operation){
         .kind = message->kind,
         .session = message->session,
         .seq = message->seq,
-        .key = bytes_new(message->key.data, message->key.len),
+        .key = key,
         .value = bytes_new(message->value.data, message->value.len),
         .status = message->status,
         .evicted = message->evicted,
     };
+}
+
+struct operation operation_from_message(const Pbkv__LogOp *message)
+{
+    return operation_with_key(message,
+                              bytes_new(message->key.data, message->key.len));
+}
+
+struct operation state_operation(struct state *state,
+                                 const Pbkv__LogOp *message)
+{
+    return operation_with_key(
+        message, kv_key(&state->kv, message->key.data, message->key.len));
 }
 
 void operation_to_message(const struct operation *operation,

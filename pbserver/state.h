@@ -108,6 +108,11 @@ struct operation operation_from_message(const Pbkv__LogOp *message);
 void operation_to_message(const struct operation *operation,
                           Pbkv__LogOp *message);
 
+/* Does the same as operation_from_message, but shares the key with the store
+ * when it is there: for an operation that will be applied to this state. */
+struct operation state_operation(struct state *state,
+                                 const Pbkv__LogOp *message);
+
 /* Describes an operation under a name. */
 void operation_describe(const struct operation *operation, const char *name,
                         struct sink *sink);

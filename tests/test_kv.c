@@ -140,8 +140,7 @@ static void foresee(const struct kv *kv, const char *key, size_t length)
 {
     uint32_t hash = kv_foresee(kv, key, length);
 
-    kv_foresee_entry(kv, hash);
-    kv_foresee_octets(kv, hash);
+    kv_foresee_octets(kv_foresee_entry(kv, hash));
 }
 
 /* In an empty map, for known and unknown keys, and while the index grows. */
