@@ -2,7 +2,8 @@
 /*
  * env: see env.h. Effects sit in one array that keeps its memory between
  * events; what an effect points to (encoded bodies, event details) is freed by
- * env_clear.
+ * env_clear. An event may have many short bodies, such as the replies to all
+ * that was committed: the memory of some is kept as rooms for the next.
  */
 #include "node/env.h"
 
@@ -24,16 +25,42 @@ void env_init(struct env *env)
 void env_release(struct env *env)
 {
     env_clear(env);
+    while (env->room_count > 0)
+        bytes_release(env->rooms[--env->room_count]);
     free(env->effects);
     memset(env, 0, sizeof(*env));
 }
 
-static void effect_release(struct effect *effect)
+static struct bytes *room_take(struct env *env)
+{
+    return env->room_count > 0 ? env->rooms[--env->room_count]
+                               : bytes_new_uninitialised(MESSAGE_ROOM);
+}
+
+/* Gives a room back, if nobody else has come to share what is in it. */
+static void room_give(struct env *env, struct bytes *room)
+{
+    if (room->references == 1 && env->room_count < ENV_ROOMS_MAX)
+        env->rooms[env->room_count++] = room;
+    else
+        bytes_release(room);
+}
+
+static void body_release(struct env *env, const struct effect *effect,
+                         struct bytes *body)
+{
+    if (effect->in_room)
+        room_give(env, body);
+    else
+        bytes_release(body);
+}
+
+static void effect_release(struct env *env, struct effect *effect)
 {
     switch (effect->kind) {
-    case EFFECT_SEND: bytes_release(effect->send.body); break;
+    case EFFECT_SEND: body_release(env, effect, effect->send.body); break;
     case EFFECT_PERSIST: bytes_release(effect->persist.record); break;
-    case EFFECT_ANSWER: bytes_release(effect->answer.body); break;
+    case EFFECT_ANSWER: body_release(env, effect, effect->answer.body); break;
     case EFFECT_LOG: free(effect->log.detail); break;
     case EFFECT_SET_TIMER:
     case EFFECT_STOP_TIMER: break;
@@ -43,7 +70,7 @@ static void effect_release(struct effect *effect)
 void env_clear(struct env *env)
 {
     for (size_t i = 0; i < env->count; i++)
-        effect_release(&env->effects[i]);
+        effect_release(env, &env->effects[i]);
     env->count = 0;
 }
 
@@ -58,19 +85,25 @@ static struct effect *env_add(struct env *env, enum effect_kind kind)
     }
     effect = &env->effects[env->count++];
     effect->kind = kind;
+    effect->in_room = false;
     return effect;
 }
 
-void env_send(struct env *env, const struct peer *to, const Pbkv__Body *body)
+/* Encodes the body of an effect, in a room if it is short. */
+static struct bytes *encode_body(struct env *env, struct effect *effect,
+                                 const Pbkv__Body *body)
 {
-    struct bytes *encoded = message_encode(body);
+    struct bytes *room = room_take(env);
+    struct bytes *encoded = message_encode_in(body, room);
 
-    env_send_encoded(env, to, body->kind_case, encoded);
-    bytes_release(encoded);
+    effect->in_room = encoded == room;
+    if (!effect->in_room)
+        room_give(env, room);
+    return encoded;
 }
 
-void env_send_encoded(struct env *env, const struct peer *to,
-                      Pbkv__Body__KindCase what, struct bytes *body)
+static struct effect *add_send(struct env *env, const struct peer *to,
+                               Pbkv__Body__KindCase what)
 {
     struct effect *effect;
 
@@ -78,7 +111,20 @@ void env_send_encoded(struct env *env, const struct peer *to,
     effect = env_add(env, EFFECT_SEND);
     effect->send.to = *to;
     effect->send.what = what;
-    effect->send.body = bytes_share(body);
+    return effect;
+}
+
+void env_send(struct env *env, const struct peer *to, const Pbkv__Body *body)
+{
+    struct effect *effect = add_send(env, to, body->kind_case);
+
+    effect->send.body = encode_body(env, effect, body);
+}
+
+void env_send_encoded(struct env *env, const struct peer *to,
+                      Pbkv__Body__KindCase what, struct bytes *body)
+{
+    add_send(env, to, what)->send.body = bytes_share(body);
 }
 
 void env_set_timer(struct env *env, unsigned slot, uint32_t min_ms,
@@ -112,11 +158,10 @@ void env_persist(struct env *env, struct bytes *record)
 
 void env_answer(struct env *env, uint64_t call, const Pbkv__Body *body)
 {
-    struct bytes *encoded = message_encode(body);
     struct effect *effect = env_add(env, EFFECT_ANSWER);
 
     effect->answer.call = call;
-    effect->answer.body = encoded;
+    effect->answer.body = encode_body(env, effect, body);
 }
 
 void env_log(struct env *env, enum log_level level, const char *name,

@@ -11,6 +11,7 @@
 #ifndef NODE_ENV_H
 #define NODE_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,10 +41,12 @@ enum {
     TIMERS_MAX = 8,         /* timer slots of a node: 0 … TIMERS_MAX-1 */
     EVENT_NAME_MAX = 32,    /* octets of an event's name with its zero */
     EVENT_DETAIL_MAX = 256, /* octets of an event's detail with its zero */
+    ENV_ROOMS_MAX = 64,     /* short bodies whose memory an env keeps */
 };
 
 struct effect {
     enum effect_kind kind;
+    bool in_room; /* the body is in memory that the env uses again */
     union {
         struct {
             struct peer to;
@@ -75,6 +78,9 @@ struct env {
     size_t count;
     size_t capacity;
     enum log_level log_level; /* details below this level are not formatted */
+    /* Memory of bodies that nobody shared, for those of the next event. */
+    struct bytes *rooms[ENV_ROOMS_MAX];
+    size_t room_count;
 };
 
 /* Makes an env with no effects. Release it with env_release. */

@@ -145,10 +145,15 @@ int message_decode(struct arena *arena, const uint8_t *data, size_t length,
 
 struct bytes *message_encode(const Pbkv__Body *body)
 {
+    return message_encode_in(body, NULL);
+}
+
+struct bytes *message_encode_in(const Pbkv__Body *body, struct bytes *room)
+{
     struct bytes *encoded;
 
     assert(message_check(body) == 0);
-    encoded = message_hot_encode(body);
+    encoded = message_hot_encode(body, room);
     if (encoded)
         return encoded;
     encoded = bytes_new_uninitialised(pbkv__body__get_packed_size(body));

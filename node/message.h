@@ -36,6 +36,7 @@ enum {
     BODY_LIMIT = CHUNK_LIMIT + 4096,   /* octets of an encoded Body */
     FRAME_LIMIT = BODY_LIMIT + 16384,  /* octets of an encoded Frame */
     FRAME_BODIES_LIMIT = 32,           /* bodies in a Frame */
+    MESSAGE_ROOM = 256,                /* octets, for message_encode_in */
 };
 
 /* No number in a message (view, op number, item, …) may be greater: so that
@@ -81,6 +82,11 @@ int message_decode(struct arena *arena, const uint8_t *data, size_t length,
 
 /* Returns the encoded body. The caller owns one reference. */
 struct bytes *message_encode(const Pbkv__Body *body);
+
+/* Does the same, but returns room with the body in it when there is a room and
+ * it is large enough: a byte string of MESSAGE_ROOM octets that nobody else
+ * holds, and whose length becomes the body's. */
+struct bytes *message_encode_in(const Pbkv__Body *body, struct bytes *room);
 
 /* Returns 0 when body is a message that a role may see, or -EPROTO. */
 int message_check(const Pbkv__Body *body);

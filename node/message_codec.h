@@ -18,9 +18,9 @@
 #include "node/message.h"
 #include "node/wire.h"
 
-/* Returns the encoded body, with one reference for the caller, or NULL when it
- * is for protobuf-c. */
-struct bytes *message_hot_encode(const Pbkv__Body *body);
+/* Returns the encoded body: in `room`, if it is given and large enough, or with
+ * one reference for the caller; or NULL when it is for protobuf-c. */
+struct bytes *message_hot_encode(const Pbkv__Body *body, struct bytes *room);
 
 /* Decodes a Body into an arena that is ready for it, without checking it.
  * Returns NULL when it is for protobuf-c, or when the arena is exhausted. */

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message_hot: see message_codec.h. Each message has three functions: how many
- * octets its fields take, how they are written, how they are read. All three
- * list the fields in the order of pbkv.proto, which is the order on the wire.
+ * message_hot: see message_codec.h. Each message has two functions: how its
+ * fields are written, how they are read. Both list the fields in the order of
+ * pbkv.proto, which is the order on the wire.
+ *
+ * What is written goes into memory that is large enough in any case, so it is
+ * not measured before. A message inside another begins with its length: it is
+ * written behind as many octets as the length will most likely take, and moved
+ * when it turns out to take more or fewer.
  *
  * A message ends where its fields end: octets that are left over, or a field
  * that is not as it should be, make the whole body one for protobuf-c, which
@@ -25,6 +30,13 @@ enum {
     LONG_TAG = 0x80,
 };
 
+enum {
+    /* Octets of a message and what it begins with, beside keys and values: at
+     * most, and seldom fewer of an operation. */
+    MOST_BESIDE = 64,
+    LEAST_BESIDE = 16,
+};
+
 bool message_read_octets(struct arena *arena, struct wire_reader *reader,
                          unsigned field, ProtobufCBinaryData *octets)
 {
@@ -45,17 +57,26 @@ bool message_read_octets(struct arena *arena, struct wire_reader *reader,
     return octets->data != NULL;
 }
 
-/* ---- Get ----------------------------------------------------------------- */
-
-static size_t get_size(const Pbkv__Get *get)
+/* Writes the length of a message, whose fields are from `fields` to `end`, at
+ * room, and moves them if they do not begin right behind. Returns where the
+ * message ends. */
+static uint8_t *close_inside(uint8_t *room, uint8_t *fields, const uint8_t *end)
 {
-    return wire_number_size(get->call) + wire_octets_size(&get->key);
+    size_t length = (size_t)(end - fields);
+    uint8_t *place = room + wire_varint_size(length);
+
+    if (place != fields)
+        memmove(place, fields, length);
+    wire_put_varint(room, length);
+    return place + length;
 }
 
-static void get_write(const Pbkv__Get *get, uint8_t *room)
+/* ---- Get ----------------------------------------------------------------- */
+
+static uint8_t *get_write(const Pbkv__Get *get, uint8_t *room)
 {
     room = wire_put_number(room, 1, get->call);
-    wire_put_octets(room, 2, &get->key);
+    return wire_put_octets(room, 2, &get->key);
 }
 
 static bool get_read(struct arena *arena, struct wire_reader *reader,
@@ -67,20 +88,13 @@ static bool get_read(struct arena *arena, struct wire_reader *reader,
 
 /* ---- Put, Append --------------------------------------------------------- */
 
-static size_t put_size(const Pbkv__Put *put)
-{
-    return wire_number_size(put->call) + wire_number_size(put->session) +
-           wire_number_size(put->seq) + wire_octets_size(&put->key) +
-           wire_octets_size(&put->value);
-}
-
-static void put_write(const Pbkv__Put *put, uint8_t *room)
+static uint8_t *put_write(const Pbkv__Put *put, uint8_t *room)
 {
     room = wire_put_number(room, 1, put->call);
     room = wire_put_number(room, 2, put->session);
     room = wire_put_number(room, 3, put->seq);
     room = wire_put_octets(room, 4, &put->key);
-    wire_put_octets(room, 5, &put->value);
+    return wire_put_octets(room, 5, &put->value);
 }
 
 static bool put_read(struct arena *arena, struct wire_reader *reader,
@@ -123,17 +137,11 @@ static bool append_read(struct arena *arena, struct wire_reader *reader,
 
 /* ---- Reply --------------------------------------------------------------- */
 
-static size_t reply_size(const Pbkv__Reply *reply)
-{
-    return wire_number_size(reply->call) + wire_number_size(reply->status) +
-           wire_octets_size(&reply->value);
-}
-
-static void reply_write(const Pbkv__Reply *reply, uint8_t *room)
+static uint8_t *reply_write(const Pbkv__Reply *reply, uint8_t *room)
 {
     room = wire_put_number(room, 1, reply->call);
     room = wire_put_number(room, 2, reply->status);
-    wire_put_octets(room, 3, &reply->value);
+    return wire_put_octets(room, 3, &reply->value);
 }
 
 static bool reply_read(struct arena *arena, struct wire_reader *reader,
@@ -150,18 +158,8 @@ static bool reply_read(struct arena *arena, struct wire_reader *reader,
 
 /* ---- Forward ------------------------------------------------------------- */
 
-static size_t operation_size(const Pbkv__LogOp *op)
+static uint8_t *operation_fields(const Pbkv__LogOp *op, uint8_t *room)
 {
-    return wire_number_size(op->kind) + wire_number_size(op->session) +
-           wire_number_size(op->seq) + wire_octets_size(&op->key) +
-           wire_octets_size(&op->value) + wire_number_size(op->status) +
-           wire_number_size(op->evicted);
-}
-
-static uint8_t *operation_write(const Pbkv__LogOp *op, uint8_t *room)
-{
-    *room++ = TAG_OPERATION;
-    room = wire_put_varint(room, operation_size(op));
     room = wire_put_number(room, 1, op->kind);
     room = wire_put_number(room, 2, op->session);
     room = wire_put_number(room, 3, op->seq);
@@ -169,6 +167,16 @@ static uint8_t *operation_write(const Pbkv__LogOp *op, uint8_t *room)
     room = wire_put_octets(room, 5, &op->value);
     room = wire_put_number(room, 6, op->status);
     return wire_put_number(room, 7, op->evicted);
+}
+
+static uint8_t *operation_write(const Pbkv__LogOp *op, uint8_t *room)
+{
+    size_t octets = LEAST_BESIDE + op->key.len + op->value.len;
+    uint8_t *fields;
+
+    *room++ = TAG_OPERATION;
+    fields = room + wire_varint_size(octets);
+    return close_inside(room, fields, operation_fields(op, fields));
 }
 
 static bool operation_read(struct arena *arena, struct wire_reader *reader,
@@ -189,27 +197,14 @@ static bool operation_read(struct arena *arena, struct wire_reader *reader,
     return good && reader->at == reader->end;
 }
 
-static size_t forward_size(const Pbkv__Forward *forward)
-{
-    size_t size = wire_number_size(forward->view) +
-                  wire_number_size(forward->first) +
-                  wire_number_size(forward->round);
-
-    for (size_t i = 0; i < forward->n_ops; i++) {
-        size_t inside = operation_size(forward->ops[i]);
-
-        size += 1 + wire_varint_size(inside) + inside;
-    }
-    return size;
-}
-
-static void forward_write(const Pbkv__Forward *forward, uint8_t *room)
+static uint8_t *forward_write(const Pbkv__Forward *forward, uint8_t *room)
 {
     room = wire_put_number(room, 1, forward->view);
     room = wire_put_number(room, 2, forward->first);
     room = wire_put_number(room, 3, forward->round);
     for (size_t i = 0; i < forward->n_ops; i++)
         room = operation_write(forward->ops[i], room);
+    return room;
 }
 
 static bool operations_read(struct arena *arena, struct wire_reader *reader,
@@ -250,17 +245,11 @@ static bool forward_read(struct arena *arena, struct wire_reader *reader,
 
 /* ---- ForwardAck ---------------------------------------------------------- */
 
-static size_t ack_size(const Pbkv__ForwardAck *ack)
-{
-    return wire_number_size(ack->view) + wire_number_size(ack->applied) +
-           wire_number_size(ack->round);
-}
-
-static void ack_write(const Pbkv__ForwardAck *ack, uint8_t *room)
+static uint8_t *ack_write(const Pbkv__ForwardAck *ack, uint8_t *room)
 {
     room = wire_put_number(room, 1, ack->view);
     room = wire_put_number(room, 2, ack->applied);
-    wire_put_number(room, 3, ack->round);
+    return wire_put_number(room, 3, ack->round);
 }
 
 static bool ack_read(struct wire_reader *reader, Pbkv__ForwardAck *ack)
@@ -287,24 +276,6 @@ static bool has_unknown_fields(const Pbkv__Body *body)
     return false;
 }
 
-/* Returns the octets of the message inside. */
-static size_t inside_size(const Pbkv__Body *body)
-{
-    switch (body->kind_case) {
-    case PBKV__BODY__KIND_GET: return get_size(body->get);
-    case PBKV__BODY__KIND_PUT: return put_size(body->put);
-    case PBKV__BODY__KIND_APPEND: {
-        Pbkv__Put put = put_of(body->append);
-
-        return put_size(&put);
-    }
-    case PBKV__BODY__KIND_REPLY: return reply_size(body->reply);
-    case PBKV__BODY__KIND_FORWARD: return forward_size(body->forward);
-    default: assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
-    }
-    return ack_size(body->forward_ack);
-}
-
 static bool is_hot(const Pbkv__Body *body)
 {
     switch (body->kind_case) {
@@ -319,39 +290,64 @@ static bool is_hot(const Pbkv__Body *body)
     }
 }
 
-static void write_inside(const Pbkv__Body *body, uint8_t *room)
+/* Returns the octets that a body takes at most. */
+static size_t most_octets(const Pbkv__Body *body)
+{
+    size_t octets = MOST_BESIDE;
+
+    switch (body->kind_case) {
+    case PBKV__BODY__KIND_GET: return octets + body->get->key.len;
+    case PBKV__BODY__KIND_PUT:
+        return octets + body->put->key.len + body->put->value.len;
+    case PBKV__BODY__KIND_APPEND:
+        return octets + body->append->key.len + body->append->value.len;
+    case PBKV__BODY__KIND_REPLY: return octets + body->reply->value.len;
+    case PBKV__BODY__KIND_FORWARD:
+        for (size_t i = 0; i < body->forward->n_ops; i++) {
+            const Pbkv__LogOp *op = body->forward->ops[i];
+
+            octets += MOST_BESIDE + op->key.len + op->value.len;
+        }
+        return octets;
+    default: assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
+    }
+    return octets;
+}
+
+static uint8_t *write_fields(const Pbkv__Body *body, uint8_t *room)
 {
     switch (body->kind_case) {
-    case PBKV__BODY__KIND_GET: get_write(body->get, room); break;
-    case PBKV__BODY__KIND_PUT: put_write(body->put, room); break;
+    case PBKV__BODY__KIND_GET: return get_write(body->get, room);
+    case PBKV__BODY__KIND_PUT: return put_write(body->put, room);
     case PBKV__BODY__KIND_APPEND: {
         Pbkv__Put put = put_of(body->append);
 
-        put_write(&put, room);
-        break;
+        return put_write(&put, room);
     }
-    case PBKV__BODY__KIND_REPLY: reply_write(body->reply, room); break;
-    case PBKV__BODY__KIND_FORWARD: forward_write(body->forward, room); break;
-    default:
-        assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
-        ack_write(body->forward_ack, room);
+    case PBKV__BODY__KIND_REPLY: return reply_write(body->reply, room);
+    case PBKV__BODY__KIND_FORWARD: return forward_write(body->forward, room);
+    default: assert(body->kind_case == PBKV__BODY__KIND_FORWARD_ACK);
     }
+    return ack_write(body->forward_ack, room);
 }
 
-struct bytes *message_hot_encode(const Pbkv__Body *body)
+struct bytes *message_hot_encode(const Pbkv__Body *body, struct bytes *room)
 {
     uint64_t tag = (uint64_t)body->kind_case << 3 | WIRE_DELIMITED;
-    struct bytes *encoded;
-    uint8_t *room;
-    size_t inside;
+    struct bytes *encoded = room;
+    size_t most;
+    uint8_t *at, *fields, *end;
 
     if (!is_hot(body))
         return NULL;
-    inside = inside_size(body);
-    encoded = bytes_new_uninitialised(wire_varint_size(tag) +
-                                      wire_varint_size(inside) + inside);
-    room = wire_put_varint(encoded->data, tag);
-    write_inside(body, wire_put_varint(room, inside));
+    most = most_octets(body);
+    if (!room || most > MESSAGE_ROOM)
+        encoded = bytes_new_uninitialised(most);
+    at = wire_put_varint(encoded->data, tag);
+    fields = at + wire_varint_size(most - MOST_BESIDE);
+    end = close_inside(at, fields, write_fields(body, fields));
+    encoded->length = (uint32_t)(end - encoded->data);
+    assert(encoded->length <= most);
     return encoded;
 }
 
