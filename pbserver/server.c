@@ -72,12 +72,12 @@ void server_set_address(struct node *node, const struct address *address)
 
 bool server_is_primary(const struct server *server)
 {
-    return peer_equal(&server->view.primary, &server->config.self);
+    return server->is_primary;
 }
 
 bool server_is_backup(const struct server *server)
 {
-    return peer_equal(&server->view.backup, &server->config.self);
+    return server->is_backup;
 }
 
 bool server_is_serving(const struct server *server)

@@ -95,8 +95,11 @@ struct server {
     struct node node;
     struct server_config config;
 
-    /* The view (P2). It never goes down. */
+    /* The view (P2). It never goes down. What it makes of this server is noted
+     * when it is adopted. */
     struct view view;
+    bool is_primary;
+    bool is_backup;
     uint64_t
         acknowledged;  /* newest view we are ready for; what pings say (T2) */
     bool pinged_early; /* at most one extra ping per interval */

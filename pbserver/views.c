@@ -104,6 +104,8 @@ static void adopt(struct server *server, struct env *env,
     server_discard(server, env, &server->in.state);
     transfer_clear(server);
     server->view = *view;
+    server->is_primary = peer_equal(&view->primary, &server->config.self);
+    server->is_backup = peer_equal(&view->backup, &server->config.self);
     server->deposed = false; /* P5 */
     server->patience = 0;
     server->backup_full = false;
