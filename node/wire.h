@@ -52,14 +52,18 @@ static inline bool wire_take_tag(struct wire_reader *reader, uint8_t tag)
 static inline bool wire_read_varint(struct wire_reader *reader, unsigned last,
                                     uint64_t *value)
 {
-    *value = 0;
-    for (unsigned shift = 0; shift <= last && reader->at < reader->end;
-         shift += 7) {
-        uint8_t octet = *reader->at++;
+    const uint8_t *at = reader->at;
+    uint64_t read = 0;
 
-        *value |= (uint64_t)(octet & 0x7f) << shift;
-        if (octet < 0x80)
+    for (unsigned shift = 0; shift <= last && at < reader->end; shift += 7) {
+        uint8_t octet = *at++;
+
+        read |= (uint64_t)(octet & 0x7f) << shift;
+        if (octet < 0x80) {
+            reader->at = at;
+            *value = read;
             return true;
+        }
     }
     return false;
 }

@@ -20,6 +20,8 @@
 
 enum { CACHE_LINE = 64 /* octets */ };
 
+#define NOWHERE SIZE_MAX
+
 struct kv_entry {
     struct bytes *key;
     struct bytes *value;
@@ -132,37 +134,33 @@ static struct place kv_find(const struct kv *kv, const void *key, size_t length)
     return place;
 }
 
-uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length)
+struct kv_foreseen kv_foresee(const struct kv *kv, const void *key,
+                              size_t length)
 {
-    uint32_t hash = (uint32_t)key_hash(key, length);
+    struct kv_foreseen foreseen = {key_hash(key, length), NOWHERE};
 
-    kv_index_foresee(&kv->index, hash);
-    return hash;
+    kv_index_foresee(&kv->index, (uint32_t)foreseen.hash);
+    return foreseen;
 }
 
-/* Returns the first entry under a hash, which is the right one but for keys
- * with the same hash, or NULL. */
-static const struct kv_entry *first_entry(const struct kv *kv, uint32_t hash)
+/* The first entry under a hash is the right one but for keys with the same
+ * hash. */
+void kv_foresee_entry(const struct kv *kv, struct kv_foreseen *foreseen)
 {
-    struct kv_search search = kv_search_begin(&kv->index, hash);
-    size_t position;
+    struct kv_search search =
+        kv_search_begin(&kv->index, (uint32_t)foreseen->hash);
 
-    return kv_search_next(&search, &position) ? &kv->entries[position] : NULL;
+    if (kv_search_next(&search, &foreseen->position))
+        __builtin_prefetch(&kv->entries[foreseen->position]);
 }
 
-const struct kv_entry *kv_foresee_entry(const struct kv *kv, uint32_t hash)
+void kv_foresee_octets(const struct kv *kv, const struct kv_foreseen *foreseen)
 {
-    const struct kv_entry *entry = first_entry(kv, hash);
+    const struct kv_entry *entry;
 
-    if (entry)
-        __builtin_prefetch(entry);
-    return entry;
-}
-
-void kv_foresee_octets(const struct kv_entry *entry)
-{
-    if (!entry)
+    if (foreseen->position == NOWHERE)
         return;
+    entry = &kv->entries[foreseen->position];
     __builtin_prefetch(entry->key);
     __builtin_prefetch(entry->value);
     __builtin_prefetch((const char *)entry->value + CACHE_LINE);
@@ -232,15 +230,32 @@ uint64_t kv_modified(const struct kv *kv, const void *key, size_t length)
     return entry ? entry->modified : 0;
 }
 
-struct bytes *kv_key(struct kv *kv, const void *key, size_t length)
+/* Returns the key at a place, which it remembers, or a copy of it. */
+static struct bytes *key_at(struct kv *kv, struct place place, const void *key,
+                            size_t length)
 {
-    struct place place = kv_find(kv, key, length);
-
     if (!place.entry)
         return bytes_new(key, length);
     kv->recent = (size_t)(place.entry - kv->entries);
     kv->recent_hash = place.hash;
     return bytes_share(place.entry->key);
+}
+
+struct bytes *kv_key(struct kv *kv, const void *key, size_t length)
+{
+    return key_at(kv, kv_find(kv, key, length), key, length);
+}
+
+struct bytes *kv_key_foreseen(struct kv *kv, const void *key, size_t length,
+                              const struct kv_foreseen *foreseen)
+{
+    struct place place = {NULL, foreseen->hash};
+
+    if (foreseen->position < kv->count)
+        place.entry = &kv->entries[foreseen->position];
+    if (!place.entry || !key_is(place.entry->key, key, length))
+        place.entry = find_hashed(kv, place.hash, key, length);
+    return key_at(kv, place, key, length);
 }
 
 uint64_t kv_octets_after(const struct kv *kv, const struct bytes *key,

@@ -24,6 +24,12 @@
 
 struct kv_entry;
 
+/* What a map foresees of a key: a hint. Treat the fields as private. */
+struct kv_foreseen {
+    uint64_t hash;
+    size_t position; /* where the key probably is */
+};
+
 /* A sum of 128-bit hashes, modulo 2^64 in each half. */
 struct digest_sum {
     uint64_t low;
@@ -64,13 +70,14 @@ void kv_clone(const struct kv *kv, struct kv *copy);
  * Hints without any effect, for keys that will be looked up soon: in a large
  * store every step of a search waits for memory, and these make several wait at
  * the same time. The first brings the key's slot in the index into the caches
- * and returns the key's hash, the second the entry, which it returns (NULL:
- * there is none), the third key and value. Each needs what the one before has
- * brought, so there should be other work in between, but no change of the map.
+ * and begins what is foreseen, the second the entry, the third key and value.
+ * Each needs what the one before has brought, so there should be other work in
+ * between.
  */
-uint32_t kv_foresee(const struct kv *kv, const void *key, size_t length);
-const struct kv_entry *kv_foresee_entry(const struct kv *kv, uint32_t hash);
-void kv_foresee_octets(const struct kv_entry *entry);
+struct kv_foreseen kv_foresee(const struct kv *kv, const void *key,
+                              size_t length);
+void kv_foresee_entry(const struct kv *kv, struct kv_foreseen *foreseen);
+void kv_foresee_octets(const struct kv *kv, const struct kv_foreseen *foreseen);
 
 /* Returns the value of a key, borrowed, or NULL when it was never written. */
 struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
@@ -82,6 +89,10 @@ uint64_t kv_modified(const struct kv *kv, const void *key, size_t length);
  * caller owns one reference. The map remembers where it is: whatever is done
  * next with the key that it returned needs no search. */
 struct bytes *kv_key(struct kv *kv, const void *key, size_t length);
+
+/* Does the same for a key that was foreseen. */
+struct bytes *kv_key_foreseen(struct kv *kv, const void *key, size_t length,
+                              const struct kv_foreseen *foreseen);
 
 /* Returns the octets that the map would have after key got a value of length
  * octets. */

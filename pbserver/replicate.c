@@ -402,9 +402,10 @@ bool server_accepts_from_primary(struct server *server, struct env *env,
 /* Applies one operation of a Forward, the next one. Returns the status with
  * which to refuse it, or OK. */
 static Pbkv__Status apply_next(struct server *server, struct env *env,
-                               const Pbkv__LogOp *message)
+                               const Pbkv__LogOp *message,
+                               const struct kv_foreseen *key)
 {
-    struct operation operation = state_operation(&server->state, message);
+    struct operation operation = state_operation(&server->state, message, key);
     Pbkv__Status status = PBKV__STATUS__OK;
 
     if (!state_can_apply(&server->state, &operation)) {
@@ -428,6 +429,7 @@ static Pbkv__Status apply_forward(struct server *server, struct env *env,
                                   const Pbkv__Forward *forward)
 {
     Pbkv__Status status = PBKV__STATUS__OK;
+    struct kv_foreseen keys[STATE_FORESEEN_MAX];
 
     if (forward->first > server->state.op + 1) {
         env_log(env, LOG_LEVEL_DEBUG, "forward.gap",
@@ -440,9 +442,11 @@ static Pbkv__Status apply_forward(struct server *server, struct env *env,
                 forward->first);
     for (size_t i = 0; i < forward->n_ops && status == PBKV__STATUS__OK; i++) {
         if (i % STATE_FORESEEN_MAX == 0)
-            state_foresee(&server->state, forward->ops + i, forward->n_ops - i);
+            state_foresee(&server->state, forward->ops + i, forward->n_ops - i,
+                          keys);
         if (forward->first + i > server->state.op)
-            status = apply_next(server, env, forward->ops[i]);
+            status = apply_next(server, env, forward->ops[i],
+                                &keys[i % STATE_FORESEEN_MAX]);
     }
     return status;
 }

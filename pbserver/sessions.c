@@ -25,6 +25,11 @@ static unsigned id_hash(const uint64_t *id)
 #define uthash_free(memory, size)        free(memory)
 #include <uthash.h>
 
+/* A step along a bucket is a session to be fetched from memory: so there are
+ * more buckets, with fewer sessions in each, than uthash would have. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 4U
+
 struct session {
     struct session_record record;
     struct digest_sum digest; /* of the record */

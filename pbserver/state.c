@@ -146,19 +146,17 @@ bool state_can_apply(const struct state *state,
            append_fits(state, operation);
 }
 
-void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count)
+void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count,
+                   struct kv_foreseen keys[STATE_FORESEEN_MAX])
 {
-    uint32_t hashes[STATE_FORESEEN_MAX];
-    const struct kv_entry *entries[STATE_FORESEEN_MAX];
-
     if (count > STATE_FORESEEN_MAX)
         count = STATE_FORESEEN_MAX;
     for (size_t i = 0; i < count; i++)
-        hashes[i] = kv_foresee(&state->kv, ops[i]->key.data, ops[i]->key.len);
+        keys[i] = kv_foresee(&state->kv, ops[i]->key.data, ops[i]->key.len);
     for (size_t i = 0; i < count; i++)
-        entries[i] = kv_foresee_entry(&state->kv, hashes[i]);
+        kv_foresee_entry(&state->kv, &keys[i]);
     for (size_t i = 0; i < count; i++)
-        kv_foresee_octets(entries[i]);
+        kv_foresee_octets(&state->kv, &keys[i]);
 }
 
 static void apply_to_store(struct kv *kv, const struct operation *operation,
@@ -235,16 +233,18 @@ struct operation operation_from_message(const Pbkv__LogOp *message)
 }
 
 struct operation state_operation(struct state *state,
-                                 const Pbkv__LogOp *message)
+                                 const Pbkv__LogOp *message,
+                                 const struct kv_foreseen *key)
 {
     return operation_with_key(
-        message, kv_key(&state->kv, message->key.data, message->key.len));
+        message,
+        kv_key_foreseen(&state->kv, message->key.data, message->key.len, key));
 }
 
 void operation_to_message(const struct operation *operation,
                           Pbkv__LogOp *message)
 {
-    pbkv__log_op__init(message);
+    *message = (Pbkv__LogOp)PBKV__LOG_OP__INIT;
     message->kind = operation->kind;
     message->session = operation->session;
     message->seq = operation->seq;

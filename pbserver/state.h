@@ -86,8 +86,10 @@ uint64_t state_size(const struct state *state);
 enum { STATE_FORESEEN_MAX = 16 /* operations that state_foresee looks at */ };
 
 /* Brings into the caches what applying the first of these operations, up to
- * STATE_FORESEEN_MAX, will touch: a hint without any effect (kv.h). */
-void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count);
+ * STATE_FORESEEN_MAX, will touch, and stores what is foreseen of their keys: a
+ * hint without any effect (kv.h). */
+void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count,
+                   struct kv_foreseen keys[STATE_FORESEEN_MAX]);
 
 /* Applies a decided operation as number state->op + 1. A key that was changed
  * by this or a later operation already (it came with a state transfer) is left
@@ -108,10 +110,12 @@ struct operation operation_from_message(const Pbkv__LogOp *message);
 void operation_to_message(const struct operation *operation,
                           Pbkv__LogOp *message);
 
-/* Does the same as operation_from_message, but shares the key with the store
- * when it is there: for an operation that will be applied to this state. */
+/* Does the same as operation_from_message, for an operation whose key was
+ * foreseen and that will be applied to this state: shares the key with the
+ * store when it is there. */
 struct operation state_operation(struct state *state,
-                                 const Pbkv__LogOp *message);
+                                 const Pbkv__LogOp *message,
+                                 const struct kv_foreseen *key);
 
 /* Describes an operation under a name. */
 void operation_describe(const struct operation *operation, const char *name,

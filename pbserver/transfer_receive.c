@@ -67,7 +67,7 @@ static void take_entry(struct transfer_in *in, const Pbkv__Entry *message)
  * is left out. */
 static bool take_operation(struct transfer_in *in, const Pbkv__LogOp *message)
 {
-    struct operation operation = state_operation(&in->state, message);
+    struct operation operation = operation_from_message(message);
     bool possible = state_can_apply(&in->state, &operation);
 
     if (possible)

@@ -21,12 +21,13 @@
 static void trace_send(struct rpc *rpc, const struct effect *effect)
 {
     const struct bytes *encoded = effect->send.body;
-    const char *summary = message_name(effect->send.what);
+    const char *summary;
     Pbkv__Body *body = NULL;
     char text[EVENT_DETAIL_MAX];
 
     if (rpc->trace == NULL)
         return;
+    summary = message_name(effect->send.what);
     if (message_decode(&rpc->outgoing, encoded->data, encoded->length, &body) ==
         0)
         summary = message_format(body, text, sizeof(text));

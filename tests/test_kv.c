@@ -138,9 +138,10 @@ TEST(a_key_is_taken_from_the_map_if_it_is_there)
 
 static void foresee(const struct kv *kv, const char *key, size_t length)
 {
-    uint32_t hash = kv_foresee(kv, key, length);
+    struct kv_foreseen foreseen = kv_foresee(kv, key, length);
 
-    kv_foresee_octets(kv_foresee_entry(kv, hash));
+    kv_foresee_entry(kv, &foreseen);
+    kv_foresee_octets(kv, &foreseen);
 }
 
 /* In an empty map, for known and unknown keys, and while the index grows. */
