@@ -52,6 +52,10 @@ MAKEFLAGS += --no-builtin-rules
 MODE := $(strip $(MODE))
 FLAGS_debug   := -O1 -g -fno-omit-frame-pointer
 FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+# With gcc, programs for use are optimised as a whole: objects have what that
+# needs, and ordinary code besides, from which everything else is linked.
+WHOLE         := $(if $(filter release,$(MODE)),$(if $(filter gcc cc,\
+                 $(notdir $(lastword $(CC)))),-flto=auto -ffat-lto-objects))
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer \
                  -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
@@ -71,7 +75,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 # Assertions stay in every mode: nothing here defines NDEBUG.
 BASE_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DPBKV_VERSION='"$(VERSION)"' \
                  -I. -I$(B)/proto
-BASE_CFLAGS   := -std=c11 -fPIC -pthread $(FLAGS_$(MODE))
+BASE_CFLAGS   := -std=c11 -fPIC -pthread $(FLAGS_$(MODE)) $(WHOLE)
 
 # ---- Sources --------------------------------------------------------------
 
@@ -176,7 +180,9 @@ $(CONFIG): Makefile .ci/configure
 
 CPPFLAGS_ALL = $(BASE_CPPFLAGS) $(LIBRARY_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL   = $(BASE_CFLAGS) $(CFLAGS)
-LINK         = $(CC) -pthread $(FLAGS_$(MODE)) -Wl,--as-needed $(LDFLAGS)
+LINK_FLAGS   = -pthread $(FLAGS_$(MODE)) -Wl,--as-needed $(LDFLAGS)
+LINK         = $(CC) $(if $(WHOLE),-fno-lto) $(LINK_FLAGS)
+LINK_WHOLE   = $(CC) $(WHOLE) $(LINK_FLAGS)
 
 # V=1 shows commands in full; otherwise one short line for each.
 ifeq ($(V),1)
@@ -226,14 +232,14 @@ $(ARCHIVE): $(PART_OBJECTS)
 define program_rule
 $(B)/$(call program_of,$(1)): $(call object,$(1)) $(ARCHIVE)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(LINK) -o $$@ $$^ $$(LIBS)
+	$$(Q)$$(LINK_WHOLE) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach m,$(MAIN_SOURCES),$(eval $(call program_rule,$(m))))
 
 # Tests may use the parts of the tool.
 $(B)/pbkv: $(TOOL_MAIN) $(B)/obj/client/tool.a $(ARCHIVE)
 	$(call say,LINK,$@)
-	$(Q)$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK_WHOLE) -o $@ $^ $(LIBS)
 
 $(B)/obj/client/tool.a: $(filter-out $(TOOL_MAIN),\
                         $(call object,$(TOOL_SOURCES)))
@@ -256,16 +262,13 @@ $(BENCHES): $(B)/bench/%: $(B)/obj/tests/bench/%_main.o $(BENCH_PARTS) $(HELP) \
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lm
 
 # The programs as they would be if no message were stamped: see unstamped.c.
-UNSTAMPED_CALLS := tick stamp check_stamp receive
-UNSTAMPED_LINK   = $(LINK) $(foreach c,$(UNSTAMPED_CALLS),\
-                   -Wl,--wrap=host_clock_$(c)) -o $@ $(filter %.o,$^) \
-                   $(filter %/tool.a,$^) $(ARCHIVE) $(LIBS)
 $(B)/bench/unstamped/pbkv: $(TOOL_MAIN) $(B)/obj/client/tool.a
 $(filter-out %/pbkv,$(UNSTAMPED)): $(B)/bench/unstamped/%: $(B)/obj/%/main.o
 $(UNSTAMPED): $(call object,tests/bench/unstamped.c) $(ARCHIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(UNSTAMPED_LINK)
+	$(Q)$(LINK_WHOLE) -o $@ $(filter %.o,$^) $(filter %/tool.a,$^) \
+	    $(ARCHIVE) $(LIBS)
 
 $(SUITES) $(AIDS): $(B)/tests/%: $(B)/obj/tests/%.o $(HELP) $(BENCH_PARTS) \
                    $(B)/obj/client/tool.a $(ARCHIVE)
@@ -378,6 +381,7 @@ $(B)/libpbkv.a: $(LIBRARY_OBJECTS) $(ARCHIVE)
 	$(call say,AR,$@)
 	$(Q)$(LD) -r -o $(B)/obj/libpbkv.o $^
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='$(PUBLIC)' \
+	    --remove-section='.gnu.lto_*' --remove-section='.gnu.debuglto_*' \
 	    $(B)/obj/libpbkv.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/libpbkv.o
 
