@@ -27,7 +27,8 @@ void *memory_resize(void *old, size_t size)
     return memory_or_abort(old ? realloc(old, size) : malloc(size));
 }
 
-/* glibc keeps small pieces at hand for malloc, but not for calloc. */
+/* glibc keeps small pieces at hand for malloc and for the realloc of nothing,
+ * but not for calloc. */
 void *memory_new(size_t size)
 {
     if (size == 0 || size > SMALL)

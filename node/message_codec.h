@@ -33,10 +33,28 @@ Pbkv__Frame *message_read_frame(struct arena *arena, const uint8_t *data,
 Pbkv__Body *message_read_body(struct arena *arena, const uint8_t *data,
                               size_t length);
 
+/* Copies octets of a message, some at least, into the arena. Returns false when
+ * it is exhausted. */
+bool message_own_octets(struct arena *arena, ProtobufCBinaryData *octets);
+
 /* Reads a field of octets if its tag comes next. They stay where they are if
  * the arena borrows, and are copied into it otherwise. */
-bool message_read_octets(struct arena *arena, struct wire_reader *reader,
-                         unsigned field, ProtobufCBinaryData *octets);
+static inline bool message_read_octets(struct arena *arena,
+                                       struct wire_reader *reader,
+                                       unsigned field,
+                                       ProtobufCBinaryData *octets)
+{
+    struct wire_reader inside;
+
+    if (!wire_take_tag(reader, WIRE_TAG(field, WIRE_DELIMITED)))
+        return true;
+    if (!wire_read_inside(reader, &inside))
+        return false;
+    if (inside.at == inside.end)
+        return true;
+    *octets = message_octets(inside.at, (size_t)(inside.end - inside.at));
+    return arena->borrows || message_own_octets(arena, octets);
+}
 
 /* Returns memory of the arena, or NULL when it is exhausted. */
 void *arena_take(struct arena *arena, size_t size);

@@ -37,24 +37,14 @@ enum {
     LEAST_BESIDE = 16,
 };
 
-bool message_read_octets(struct arena *arena, struct wire_reader *reader,
-                         unsigned field, ProtobufCBinaryData *octets)
+bool message_own_octets(struct arena *arena, ProtobufCBinaryData *octets)
 {
-    struct wire_reader inside;
+    uint8_t *own = arena_take(arena, octets->len);
 
-    if (!wire_take_tag(reader, WIRE_TAG(field, WIRE_DELIMITED)))
-        return true;
-    if (!wire_read_inside(reader, &inside))
+    if (!own)
         return false;
-    if (inside.at == inside.end)
-        return true;
-    *octets = message_octets(inside.at, (size_t)(inside.end - inside.at));
-    if (arena->borrows)
-        return true;
-    octets->data = arena_take(arena, octets->len);
-    if (octets->data)
-        memcpy(octets->data, inside.at, octets->len);
-    return octets->data != NULL;
+    octets->data = memcpy(own, octets->data, octets->len);
+    return true;
 }
 
 /* Writes the length of a message, whose fields are from `fields` to `end`, at
