@@ -223,6 +223,21 @@ struct bytes *kv_get(const struct kv *kv, const void *key, size_t length)
     return entry ? entry->value : NULL;
 }
 
+static struct kv_item item_of(const struct kv_entry *entry)
+{
+    return (struct kv_item){entry->key, entry->value, entry->modified};
+}
+
+bool kv_item(const struct kv *kv, const void *key, size_t length,
+             struct kv_item *item)
+{
+    const struct kv_entry *entry = kv_find(kv, key, length).entry;
+
+    if (entry)
+        *item = item_of(entry);
+    return entry != NULL;
+}
+
 uint64_t kv_modified(const struct kv *kv, const void *key, size_t length)
 {
     const struct kv_entry *entry = kv_find(kv, key, length).entry;
@@ -306,11 +321,8 @@ void kv_append(struct kv *kv, struct bytes *key, struct bytes *value,
 
 struct kv_item kv_at(const struct kv *kv, size_t position)
 {
-    const struct kv_entry *entry;
-
     assert(position < kv->count);
-    entry = &kv->entries[position];
-    return (struct kv_item){entry->key, entry->value, entry->modified};
+    return item_of(&kv->entries[position]);
 }
 
 void kv_describe(const struct kv *kv, struct sink *sink)

@@ -48,7 +48,7 @@ struct kv {
     uint64_t recent_hash; /* and its hash */
 };
 
-/* What is at a position; borrowed, until the next change. */
+/* What a key has; borrowed, until the next change. */
 struct kv_item {
     struct bytes *key;
     struct bytes *value;
@@ -81,6 +81,11 @@ void kv_foresee_octets(const struct kv *kv, const struct kv_foreseen *foreseen);
 
 /* Returns the value of a key, borrowed, or NULL when it was never written. */
 struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);
+
+/* Stores a key's item and returns true, or returns false when it was never
+ * written. */
+bool kv_item(const struct kv *kv, const void *key, size_t length,
+             struct kv_item *item);
 
 /* Returns the op number of a key's last change, 0 when it was never written. */
 uint64_t kv_modified(const struct kv *kv, const void *key, size_t length);

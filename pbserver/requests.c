@@ -269,8 +269,8 @@ static void answer_read(struct server *server, struct env *env,
 static void on_get(struct server *server, struct env *env,
                    const struct peer *client, const Pbkv__Get *get)
 {
-    const struct bytes *value =
-        kv_get(&server->state.kv, get->key.data, get->key.len);
+    struct kv_item item = {0};
+    bool there = kv_item(&server->state.kv, get->key.data, get->key.len, &item);
     Pbkv__Reply reply = PBKV__REPLY__INIT;
     Pbkv__Body body = PBKV__BODY__INIT;
 
@@ -279,14 +279,12 @@ static void on_get(struct server *server, struct env *env,
         return;
     }
     reply.call = get->call;
-    reply.status = value ? PBKV__STATUS__OK : PBKV__STATUS__NO_KEY;
-    if (value)
-        reply.value = message_bytes(value);
+    reply.status = there ? PBKV__STATUS__OK : PBKV__STATUS__NO_KEY;
+    if (there)
+        reply.value = message_bytes(item.value);
     body.kind_case = PBKV__BODY__KIND_REPLY;
     body.reply = &reply;
-    answer_read(server, env, client, get->call,
-                kv_modified(&server->state.kv, get->key.data, get->key.len),
-                &body);
+    answer_read(server, env, client, get->call, item.modified, &body);
 }
 
 static void entry_to_message(const struct kv_item *item, Pbkv__Entry *message)
