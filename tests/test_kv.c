@@ -136,6 +136,72 @@ TEST(a_key_is_taken_from_the_map_if_it_is_there)
     bytes_release(empty);
 }
 
+/* What is remembered of a key counts for that key only, also when others are
+ * added, and not in a copy. */
+TEST(a_key_that_was_found_is_put_where_it_is)
+{
+    struct kv kv, copy;
+    struct bytes *key, *value = text("new");
+    char other[8];
+
+    kv_init(&kv);
+    put(&kv, "ab", "1", 1);
+    put(&kv, "abc", "2", 2);
+    key = kv_key(&kv, "abc", 3);
+    ck_assert_ptr_null(kv_get(&kv, key->data, 1));
+    ck_assert_ptr_eq(kv_get(&kv, key->data, 2), kv_at(&kv, 0).value);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(other, sizeof(other), "%u", i);
+        put(&kv, other, other, i + 3);
+    }
+    kv_clone(&kv, &copy);
+    kv_put_newer(&kv, key, value, 103);
+    kv_append(&copy, key, value, 103);
+    ck_assert_uint_eq(kv.count, 102);
+    assert_value(&kv, "abc", "new");
+    assert_value(&kv, "ab", "1");
+    ck_assert_uint_eq(kv_modified(&kv, key->data, 3), 103);
+    assert_value(&copy, "abc", "2new");
+    kv_release(&copy);
+    kv_release(&kv);
+    put(&kv, "zero", "0", 1);
+    ck_assert_ptr_null(kv_get(&kv, key->data, 3));
+    bytes_release(key);
+    bytes_release(value);
+    kv_release(&kv);
+}
+
+/* What was foreseen of a key is a hint, right or wrong. */
+TEST(a_key_that_was_foreseen_is_the_same)
+{
+    struct kv kv;
+    struct bytes *known, *added, *unknown;
+    struct kv_foreseen of_known, of_new;
+
+    kv_init(&kv);
+    put(&kv, "other", "1", 1);
+    put(&kv, "known", "2", 2);
+    of_known = kv_foresee(&kv, "known", 5);
+    of_new = kv_foresee(&kv, "new", 3);
+    kv_foresee_entry(&kv, &of_known);
+    kv_foresee_entry(&kv, &of_new);
+    unknown = kv_key_foreseen(&kv, "new", 3, &of_new);
+    put(&kv, "new", "3", 3);
+    added = kv_key_foreseen(&kv, "new", 3, &of_new);
+    known = kv_key_foreseen(&kv, "known", 5, &of_known);
+    ck_assert_ptr_eq(known, kv_at(&kv, 1).key);
+    ck_assert_ptr_eq(added, kv_at(&kv, 2).key);
+    ck_assert(bytes_equal(unknown, added));
+    bytes_release(known);
+    of_known.position = 0; /* a key with the same hash came before */
+    known = kv_key_foreseen(&kv, "known", 5, &of_known);
+    ck_assert_ptr_eq(known, kv_at(&kv, 1).key);
+    bytes_release(known);
+    bytes_release(added);
+    bytes_release(unknown);
+    kv_release(&kv);
+}
+
 static void foresee(const struct kv *kv, const char *key, size_t length)
 {
     struct kv_foreseen foreseen = kv_foresee(kv, key, length);
@@ -918,7 +984,8 @@ TEST(cloned_reads_are_independent)
 SUITE("kv", CASE(a_map_keeps_the_newest_value),
       CASE(keys_are_compared_by_all_their_octets),
       CASE(a_key_is_taken_from_the_map_if_it_is_there),
-      CASE(hints_change_nothing),
+      CASE(a_key_that_was_found_is_put_where_it_is),
+      CASE(a_key_that_was_foreseen_is_the_same), CASE(hints_change_nothing),
       CASE(what_nobody_needs_is_freed_little_by_little),
       CASE(an_entry_that_is_newer_stays), CASE(keys_keep_their_positions),
       CASE(a_map_counts_its_octets),

@@ -578,6 +578,18 @@ static void make_frequent(struct frequent *f, unsigned which, uint64_t *random)
     f->body.ping = messages[which]; /* all members of the oneof are pointers */
 }
 
+static void assert_written_as_protobuf_would(const Pbkv__Body *body)
+{
+    struct bytes *ours = message_encode(body);
+    struct bytes *theirs =
+        bytes_new_uninitialised(pbkv__body__get_packed_size(body));
+
+    pbkv__body__pack(body, theirs->data);
+    ck_assert(bytes_equal(ours, theirs));
+    bytes_release(ours);
+    bytes_release(theirs);
+}
+
 /* pbkv.proto is what they mean: octet for octet. */
 TEST(frequent_messages_are_written_as_protobuf_would)
 {
@@ -587,22 +599,49 @@ TEST(frequent_messages_are_written_as_protobuf_would)
 
     arena_init(&arena);
     for (unsigned i = 0; i < 6000; i++) {
-        struct bytes *ours, *theirs;
+        struct bytes *ours;
         Pbkv__Body *decoded;
 
         make_frequent(f, i % FREQUENT, &random);
+        assert_written_as_protobuf_would(&f->body);
         ours = message_encode(&f->body);
-        theirs = bytes_new_uninitialised(pbkv__body__get_packed_size(&f->body));
-        pbkv__body__pack(&f->body, theirs->data);
-        ck_assert(bytes_equal(ours, theirs));
         ck_assert_int_eq(
             decode_exactly(&arena, ours->data, ours->length, &decoded), 0);
         assert_same_packed(&decoded->base, &f->body.base);
         bytes_release(ours);
-        bytes_release(theirs);
     }
     arena_release(&arena);
     free(f);
+}
+
+/* The length of a message is written after it, in as many octets as it takes.
+ */
+TEST(lengths_of_every_size_are_written_as_protobuf_would)
+{
+    Pbkv__Put put = PBKV__PUT__INIT;
+    Pbkv__LogOp op = PBKV__LOG_OP__INIT, *ops[] = {&op, &op, &op};
+    Pbkv__Forward forward = PBKV__FORWARD__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+
+    op.kind = PBKV__KIND__KIND_PUT;
+    op.status = PBKV__STATUS__OK;
+    op.session = op.seq = forward.view = forward.first = 1;
+    forward.ops = ops;
+    for (size_t length = 0; length < 16500; length++) {
+        put.value = op.value = message_octets(long_text, length);
+        body.kind_case = PBKV__BODY__KIND_PUT;
+        body.put = &put;
+        assert_written_as_protobuf_would(&body);
+        body.kind_case = PBKV__BODY__KIND_FORWARD;
+        body.forward = &forward;
+        forward.n_ops = 1 + length % 3;
+        assert_written_as_protobuf_would(&body);
+        op.session = put.call = forward.round =
+            1 + (length & 1) * NUMBER_LIMIT / 2;
+        forward.first = op.session;
+        if (length == 300)
+            length = 16200;
+    }
 }
 
 /* Returns octets with a few of them changed, taken out, or there twice. */
@@ -1662,6 +1701,7 @@ SUITE("message", CASE(there_is_a_sample_of_every_kind),
       CASE(octets_of_any_value_come_back), CASE(a_frame_comes_back_as_it_was),
       CASE(a_frame_is_read_as_protobuf_would),
       CASE(frequent_messages_are_written_as_protobuf_would),
+      CASE(lengths_of_every_size_are_written_as_protobuf_would),
       CASE(frequent_messages_are_read_as_protobuf_would),
       CASE(frames_of_frequent_messages_are_read_as_protobuf_would),
       CASE(a_frame_lends_its_octets), CASE(a_frame_needs_a_sender_and_a_body),

@@ -194,6 +194,39 @@ TEST(an_encoded_message_is_shared)
     bytes_release(body);
 }
 
+/* The memory of a body is used again unless somebody else holds it. */
+TEST(a_body_that_is_shared_outlives_its_event)
+{
+    struct env env;
+    struct peer to = peer_at("host:1", 0);
+    Pbkv__Reply message = PBKV__REPLY__INIT;
+    Pbkv__Body body = PBKV__BODY__INIT;
+    struct bytes *kept, *as_sent;
+    const struct bytes *free_again;
+
+    env_init(&env);
+    message.call = 1;
+    message.status = PBKV__STATUS__OK;
+    body.kind_case = PBKV__BODY__KIND_REPLY;
+    body.reply = &message;
+    env_send(&env, &to, &body);
+    env_send(&env, &to, &body);
+    kept = bytes_share(env.effects[0].send.body);
+    as_sent = bytes_new(kept->data, kept->length);
+    free_again = env.effects[1].send.body;
+    env_clear(&env);
+    message.call = 2;
+    env_send(&env, &to, &body);
+    env_send(&env, &to, &body);
+    ck_assert_ptr_eq(env.effects[0].send.body, free_again);
+    ck_assert_ptr_ne(env.effects[1].send.body, kept);
+    ck_assert(bytes_equal(kept, as_sent));
+    ck_assert(!bytes_equal(kept, env.effects[1].send.body));
+    bytes_release(as_sent);
+    bytes_release(kept);
+    env_release(&env);
+}
+
 TEST(an_env_is_used_again_and_again)
 {
     struct env env;
@@ -688,8 +721,9 @@ SUITE("node", MEMORY_CASE CASE(bytes_are_a_copy),
       CASE(memory_is_zeroed_and_never_null),
       CASE(effects_are_kept_in_their_order),
       CASE(a_sent_message_is_encoded_at_once),
-      CASE(an_encoded_message_is_shared), CASE(an_env_is_used_again_and_again),
-      CASE(events_are_counted_by_name),
+      CASE(an_encoded_message_is_shared),
+      CASE(a_body_that_is_shared_outlives_its_event),
+      CASE(an_env_is_used_again_and_again), CASE(events_are_counted_by_name),
       CASE(details_are_formatted_only_when_wanted),
       CASE_SIGNAL(a_message_to_nobody_asserts, SIGABRT),
       CASE_SIGNAL(a_timer_slot_that_does_not_exist_asserts, SIGABRT),
