@@ -30,12 +30,13 @@ static unsigned id_hash(const uint64_t *id)
 #undef HASH_BKT_CAPACITY_THRESH
 #define HASH_BKT_CAPACITY_THRESH 4U
 
+/* What a search looks at comes first, together. */
 struct session {
+    UT_hash_handle hh;
     struct session_record record;
     struct digest_sum digest; /* of the record */
     struct session *prev;     /* in the list */
     struct session *next;
-    UT_hash_handle hh;
 };
 
 void sessions_init(struct sessions *sessions)
