@@ -30,10 +30,10 @@ void node_timer(struct node *node, struct env *env, unsigned slot)
     node->type->check(node);
 }
 
-void node_foresee(const struct node *node, const Pbkv__Body *body)
+void node_foresee(const struct node *node, Pbkv__Body **bodies, size_t count)
 {
     if (node->type->foresee)
-        node->type->foresee(node, body);
+        node->type->foresee(node, bodies, count);
 }
 
 void node_release(struct node *node)

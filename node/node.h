@@ -19,6 +19,7 @@
 #define NODE_NODE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "node/env.h"
@@ -84,10 +85,11 @@ struct node_type {
     /* Fills in a zeroed inspection. */
     void (*inspect)(const struct node *node, struct inspection *inspection);
 
-    /* A message has arrived and will probably be delivered in a moment: the
-     * role may bring what it will touch into the processor's caches. Changes
-     * nothing, and no runtime has to call it. NULL: nothing to do. */
-    void (*foresee)(const struct node *node, const Pbkv__Body *body);
+    /* Up to FRAME_BODIES_LIMIT messages have arrived and will probably be
+     * delivered in a moment: the role may bring what it will touch into the
+     * processor's caches. Changes nothing, and no runtime has to call it. NULL:
+     * nothing to do. */
+    void (*foresee)(const struct node *node, Pbkv__Body **bodies, size_t count);
 };
 
 struct node {
@@ -102,7 +104,7 @@ void node_message(struct node *node, struct env *env, const struct peer *from,
 void node_timer(struct node *node, struct env *env, unsigned slot);
 
 /* Tells the role what will come, if it wants to know. */
-void node_foresee(const struct node *node, const Pbkv__Body *body);
+void node_foresee(const struct node *node, Pbkv__Body **bodies, size_t count);
 
 /* Release a node through its type. NULL is allowed. */
 void node_release(struct node *node);

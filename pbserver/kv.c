@@ -145,7 +145,7 @@ struct kv_foreseen kv_foresee(const struct kv *kv, const void *key,
 
 /* The first entry under a hash is the right one but for keys with the same
  * hash. */
-void kv_foresee_entry(const struct kv *kv, struct kv_foreseen *foreseen)
+static void foresee_entry(const struct kv *kv, struct kv_foreseen *foreseen)
 {
     struct kv_search search =
         kv_search_begin(&kv->index, (uint32_t)foreseen->hash);
@@ -154,7 +154,8 @@ void kv_foresee_entry(const struct kv *kv, struct kv_foreseen *foreseen)
         __builtin_prefetch(&kv->entries[foreseen->position]);
 }
 
-void kv_foresee_octets(const struct kv *kv, const struct kv_foreseen *foreseen)
+static void foresee_octets(const struct kv *kv,
+                           const struct kv_foreseen *foreseen)
 {
     const struct kv_entry *entry;
 
@@ -164,6 +165,15 @@ void kv_foresee_octets(const struct kv *kv, const struct kv_foreseen *foreseen)
     __builtin_prefetch(entry->key);
     __builtin_prefetch(entry->value);
     __builtin_prefetch((const char *)entry->value + CACHE_LINE);
+}
+
+void kv_foresee_rest(const struct kv *kv, struct kv_foreseen *keys,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        foresee_entry(kv, &keys[i]);
+    for (size_t i = 0; i < count; i++)
+        foresee_octets(kv, &keys[i]);
 }
 
 /* Adds a key with this hash, without a value. */

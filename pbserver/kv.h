@@ -69,15 +69,14 @@ void kv_clone(const struct kv *kv, struct kv *copy);
 /*
  * Hints without any effect, for keys that will be looked up soon: in a large
  * store every step of a search waits for memory, and these make several wait at
- * the same time. The first brings the key's slot in the index into the caches
- * and begins what is foreseen, the second the entry, the third key and value.
- * Each needs what the one before has brought, so there should be other work in
- * between.
+ * the same time. The first brings a key's slot in the index into the caches and
+ * begins what is foreseen; the second, for several keys of which that is done,
+ * their entries, and then keys and values.
  */
 struct kv_foreseen kv_foresee(const struct kv *kv, const void *key,
                               size_t length);
-void kv_foresee_entry(const struct kv *kv, struct kv_foreseen *foreseen);
-void kv_foresee_octets(const struct kv *kv, const struct kv_foreseen *foreseen);
+void kv_foresee_rest(const struct kv *kv, struct kv_foreseen *keys,
+                     size_t count);
 
 /* Returns the value of a key, borrowed, or NULL when it was never written. */
 struct bytes *kv_get(const struct kv *kv, const void *key, size_t length);

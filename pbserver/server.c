@@ -243,17 +243,33 @@ static void check_primary(const struct server *server)
     }
 }
 
-/* The search for a key begins with its slot in the index. */
-static void foresee(const struct node *node, const Pbkv__Body *body)
+/* Returns the key that a client's message is about, or NULL. */
+static const ProtobufCBinaryData *key_of(const Pbkv__Body *body)
+{
+    switch (body->kind_case) {
+    case PBKV__BODY__KIND_PUT: return &body->put->key;
+    case PBKV__BODY__KIND_APPEND: return &body->append->key;
+    case PBKV__BODY__KIND_GET: return &body->get->key;
+    default: return NULL;
+    }
+}
+
+/* The search for a key begins with its slot in the index. When there are
+ * several, the slot of the first has come when the last is asked for. */
+static void foresee(const struct node *node, Pbkv__Body **bodies, size_t count)
 {
     const struct kv *kv = &server_of_const(node)->state.kv;
+    struct kv_foreseen keys[FRAME_BODIES_LIMIT];
+    size_t used = 0;
 
-    if (body->kind_case == PBKV__BODY__KIND_PUT)
-        kv_foresee(kv, body->put->key.data, body->put->key.len);
-    else if (body->kind_case == PBKV__BODY__KIND_APPEND)
-        kv_foresee(kv, body->append->key.data, body->append->key.len);
-    else if (body->kind_case == PBKV__BODY__KIND_GET)
-        kv_foresee(kv, body->get->key.data, body->get->key.len);
+    for (size_t i = 0; i < count; i++) {
+        const ProtobufCBinaryData *key = key_of(bodies[i]);
+
+        if (key)
+            keys[used++] = kv_foresee(kv, key->data, key->len);
+    }
+    if (used > 1)
+        kv_foresee_rest(kv, keys, used);
 }
 
 static void check(const struct node *node)

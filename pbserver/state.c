@@ -153,10 +153,7 @@ void state_foresee(const struct state *state, Pbkv__LogOp **ops, size_t count,
         count = STATE_FORESEEN_MAX;
     for (size_t i = 0; i < count; i++)
         keys[i] = kv_foresee(&state->kv, ops[i]->key.data, ops[i]->key.len);
-    for (size_t i = 0; i < count; i++)
-        kv_foresee_entry(&state->kv, &keys[i]);
-    for (size_t i = 0; i < count; i++)
-        kv_foresee_octets(&state->kv, &keys[i]);
+    kv_foresee_rest(&state->kv, keys, count);
 }
 
 static void apply_to_store(struct kv *kv, const struct operation *operation,

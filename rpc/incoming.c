@@ -142,8 +142,7 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
 
     if (error < 0)
         return refuse_undecodable(rpc, error);
-    for (size_t i = 0; i < frame->n_bodies; i++)
-        node_foresee(rpc->node, frame->bodies[i]);
+    node_foresee(rpc->node, frame->bodies, frame->n_bodies);
     if (host_clock_check_stamp(frame) < 0)
         return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
     if (!is_for_us(rpc, frame))

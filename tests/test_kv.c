@@ -176,25 +176,24 @@ TEST(a_key_that_was_foreseen_is_the_same)
 {
     struct kv kv;
     struct bytes *known, *added, *unknown;
-    struct kv_foreseen of_known, of_new;
+    struct kv_foreseen of[2]; /* known and new */
 
     kv_init(&kv);
     put(&kv, "other", "1", 1);
     put(&kv, "known", "2", 2);
-    of_known = kv_foresee(&kv, "known", 5);
-    of_new = kv_foresee(&kv, "new", 3);
-    kv_foresee_entry(&kv, &of_known);
-    kv_foresee_entry(&kv, &of_new);
-    unknown = kv_key_foreseen(&kv, "new", 3, &of_new);
+    of[0] = kv_foresee(&kv, "known", 5);
+    of[1] = kv_foresee(&kv, "new", 3);
+    kv_foresee_rest(&kv, of, 2);
+    unknown = kv_key_foreseen(&kv, "new", 3, &of[1]);
     put(&kv, "new", "3", 3);
-    added = kv_key_foreseen(&kv, "new", 3, &of_new);
-    known = kv_key_foreseen(&kv, "known", 5, &of_known);
+    added = kv_key_foreseen(&kv, "new", 3, &of[1]);
+    known = kv_key_foreseen(&kv, "known", 5, &of[0]);
     ck_assert_ptr_eq(known, kv_at(&kv, 1).key);
     ck_assert_ptr_eq(added, kv_at(&kv, 2).key);
     ck_assert(bytes_equal(unknown, added));
     bytes_release(known);
-    of_known.position = 0; /* a key with the same hash came before */
-    known = kv_key_foreseen(&kv, "known", 5, &of_known);
+    of[0].position = 0; /* a key with the same hash came before */
+    known = kv_key_foreseen(&kv, "known", 5, &of[0]);
     ck_assert_ptr_eq(known, kv_at(&kv, 1).key);
     bytes_release(known);
     bytes_release(added);
@@ -206,8 +205,7 @@ static void foresee(const struct kv *kv, const char *key, size_t length)
 {
     struct kv_foreseen foreseen = kv_foresee(kv, key, length);
 
-    kv_foresee_entry(kv, &foreseen);
-    kv_foresee_octets(kv, &foreseen);
+    kv_foresee_rest(kv, &foreseen, 1);
 }
 
 /* In an empty map, for known and unknown keys, and while the index grows. */
