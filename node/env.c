@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * env: see env.h. Effects sit in one array that keeps its memory between
- * events; what an effect points to (encoded bodies, event details) is freed by
+ * events; what an effect points to (bodies, event details) is freed by
  * env_clear. An event may have many short bodies, such as the replies to all
  * that was committed: the memory of some is kept as rooms for the next.
  */
@@ -60,7 +60,7 @@ static void effect_release(struct env *env, struct effect *effect)
     switch (effect->kind) {
     case EFFECT_SEND: body_release(env, effect, effect->send.body); break;
     case EFFECT_PERSIST: bytes_release(effect->persist.record); break;
-    case EFFECT_ANSWER: body_release(env, effect, effect->answer.body); break;
+    case EFFECT_ANSWER: message_free(effect->answer.body); break;
     case EFFECT_LOG: free(effect->log.detail); break;
     case EFFECT_SET_TIMER:
     case EFFECT_STOP_TIMER: break;
@@ -161,7 +161,7 @@ void env_answer(struct env *env, uint64_t call, const Pbkv__Body *body)
     struct effect *effect = env_add(env, EFFECT_ANSWER);
 
     effect->answer.call = call;
-    effect->answer.body = encode_body(env, effect, body);
+    effect->answer.body = message_copy(body);
 }
 
 void env_log(struct env *env, enum log_level level, const char *name,

@@ -63,7 +63,7 @@ struct effect {
         } persist;
         struct {
             uint64_t call;
-            struct bytes *body; /* encoded Body */
+            Pbkv__Body *body; /* a copy of its own */
         } answer;
         struct {
             enum log_level level;
@@ -115,8 +115,8 @@ void env_stop_timer(struct env *env, unsigned slot);
  * later effect is carried out. Takes a reference of its own. */
 void env_persist(struct env *env, struct bytes *record);
 
-/* Ends the local call `call` with a body: a Reply, Page, ViewReply, EchoReply
- * or InspectReply. */
+/* Ends the local call `call` with a copy of a body: a Reply, Page, ViewReply,
+ * EchoReply or InspectReply. */
 void env_answer(struct env *env, uint64_t call, const Pbkv__Body *body);
 
 /*

@@ -175,17 +175,9 @@ static void carry_out_persist(struct rpc *rpc, const struct effect *effect)
 
 static void carry_out_answer(struct rpc *rpc, const struct effect *effect)
 {
-    const struct bytes *encoded = effect->answer.body;
-    Pbkv__Body *body = NULL;
-    int error;
-
-    if (rpc->config.on_answer == NULL)
-        return;
-    error =
-        message_decode(&rpc->outgoing, encoded->data, encoded->length, &body);
-    assert(error == 0);
-    (void)error;
-    rpc->config.on_answer(rpc->config.context, effect->answer.call, body);
+    if (rpc->config.on_answer != NULL)
+        rpc->config.on_answer(rpc->config.context, effect->answer.call,
+                              effect->answer.body);
 }
 
 static void carry_out_log(struct rpc *rpc, const struct effect *effect)

@@ -83,7 +83,7 @@ struct rpc {
     /* The event in hand: what arrived, and its effects. */
     struct env env;
     struct arena incoming;
-    struct arena outgoing; /* of answers and traced messages */
+    struct arena outgoing; /* of traced messages */
     uint8_t head[FRAME_HEAD_MAX];
 
     struct counters counters;

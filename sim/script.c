@@ -52,17 +52,11 @@ struct node *script_birth(const void *context, const struct peer *self,
 
 /* ---- Events ---- */
 
-static void note_end(struct script *script, const struct bytes *encoded)
+static void note_end(struct script *script, const Pbkv__Body *body)
 {
     struct script_note *note = &script->notes[script->ended];
-    struct arena arena;
-    Pbkv__Body *body;
-    int result;
 
-    arena_init(&arena);
-    result = message_decode(&arena, encoded->data, encoded->length, &body);
-    assert(result == 0 && body->kind_case == PBKV__BODY__KIND_REPLY);
-    (void)result;
+    assert(body->kind_case == PBKV__BODY__KIND_REPLY);
     assert(script->ended < script->begun);
     note->status = body->reply->status;
     if (script->ops[script->ended].kind == SCRIPT_GET &&
@@ -70,7 +64,6 @@ static void note_end(struct script *script, const struct bytes *encoded)
         note->value =
             bytes_new(body->reply->value.data, body->reply->value.len);
     script->ended++;
-    arena_release(&arena);
 }
 
 /* Ends every event: reads the answers, and puts deadlines off. */

@@ -69,7 +69,6 @@ struct world {
     struct world_trace *trace;
     struct env env;
     struct arena arena;
-    struct arena answer_arena;
     world_answer answer;
     world_check check;
     void *context;
@@ -233,14 +232,9 @@ static void carry_timer(struct world *world, size_t host,
 static void carry_answer(struct world *world, size_t host,
                          const struct effect *effect)
 {
-    Pbkv__Body *body;
-    int result = message_decode(&world->answer_arena, effect->answer.body->data,
-                                effect->answer.body->length, &body);
-
-    assert(result == 0);
-    (void)result;
     if (world->answer)
-        world->answer(world->context, host, effect->answer.call, body);
+        world->answer(world->context, host, effect->answer.call,
+                      effect->answer.body);
 }
 
 static void carry_log(struct world *world, size_t host,
@@ -589,7 +583,6 @@ struct world *world_new(uint64_t seed, const struct world_plan *plan)
     env_init(&world->env);
     world->env.log_level = LOG_LEVEL_FATAL;
     arena_init(&world->arena);
-    arena_init_trusted(&world->answer_arena);
     return world;
 }
 
@@ -603,7 +596,6 @@ void world_free(struct world *world)
     world_trace_close(world->trace);
     env_release(&world->env);
     arena_release(&world->arena);
-    arena_release(&world->answer_arena);
     free(world);
 }
 

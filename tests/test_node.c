@@ -174,7 +174,7 @@ TEST(a_sent_message_is_encoded_at_once)
     ck_assert_uint_eq(decoded->ping->view, 7);
     ck_assert_int_eq(env.effects[1].kind, EFFECT_ANSWER);
     ck_assert_uint_eq(env.effects[1].answer.call, 9);
-    ck_assert(bytes_equal(sent, env.effects[1].answer.body));
+    ck_assert_uint_eq(env.effects[1].answer.body->ping->view, 7);
     arena_release(&arena);
     env_release(&env);
 }

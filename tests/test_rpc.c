@@ -550,7 +550,7 @@ static void answer_densely(void *argument, struct node *node, struct env *env)
     free(pointers);
 }
 
-TEST(an_answer_is_decoded_however_dense_it_is)
+TEST(an_answer_arrives_however_dense_it_is)
 {
     struct runner a;
 
@@ -920,7 +920,7 @@ SUITE("rpc", CASE(a_stop_before_the_loop_runs_is_not_lost),
       CASE_LIMIT(a_peer_that_comes_back_at_its_address_is_found_again, 30),
       CASE(a_frame_for_another_life_is_dropped_and_the_connection_kept),
       CASE(frames_wait_only_within_the_output_limit),
-      CASE(an_answer_is_decoded_however_dense_it_is),
+      CASE(an_answer_arrives_however_dense_it_is),
       CASE(timers_fire_once_and_in_order),
       CASE(timers_without_delay_fire_at_the_end_of_the_turn),
       CASE(timers_are_stretched_by_the_scale),
