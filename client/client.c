@@ -270,7 +270,7 @@ static void client_on_message(struct node *node, struct env *env,
         client_on_view_reply(client, env, from, body);
         break;
     case PBKV__BODY__KIND_SESSION_OPENED:
-        client_on_session_opened(client, env, body->session_opened);
+        client_on_session_opened(client, env, body);
         break;
     case PBKV__BODY__KIND_PAGE: client_on_page(client, env, body); break;
     case PBKV__BODY__KIND_ECHO_REPLY:
@@ -455,7 +455,8 @@ static void describe_haste(const struct client *client, struct sink *sink)
 }
 
 /* The configuration never changes and is left out; opening, idle, busy,
- * waiting, callers and viewers are counts of what is described. */
+ * waiting, callers and viewers are counts of what is described, and first_idle
+ * says where to look for some of it. */
 static void client_describe(const struct node *node, struct sink *sink)
 {
     const struct client *client = client_of_const(node);

@@ -11,11 +11,19 @@
 #include "client/client_state.h"
 #include "node/message.h"
 
+/* Returns what an answer is called in events. */
+static const char *answer_name(const Pbkv__Body *body)
+{
+    return body->kind_case == PBKV__BODY__KIND_REPLY
+               ? status_name(body->reply->status)
+               : message_name(body->kind_case);
+}
+
 /* Returns the call that an answer with this tag is for, or NULL and a named
  * event when there is none, or none of this kind. NOT_SET is any kind. */
 static struct call *reply_find(const struct client *client, struct env *env,
-                               uint64_t tag, Pbkv__Body__KindCase kind,
-                               const char *what)
+                               const Pbkv__Body *body, uint64_t tag,
+                               Pbkv__Body__KindCase kind)
 {
     struct call *call = client_calls_find(client, tag);
 
@@ -23,13 +31,13 @@ static struct call *reply_find(const struct client *client, struct env *env,
         env_log(env, LOG_LEVEL_DEBUG,
                 tag > 0 && tag <= client->last_tag ? "reply.late"
                                                    : "reply.unknown",
-                "%s for call %llu", what, (unsigned long long)tag);
+                "%s for call %llu", answer_name(body), (unsigned long long)tag);
         return NULL;
     }
     if ((kind != PBKV__BODY__KIND__NOT_SET && call->kind != kind) ||
         call->sent == SENT_NEVER) {
-        env_log(env, LOG_LEVEL_WARN, "reply.unexpected", "%s for a %s", what,
-                message_name(call->kind));
+        env_log(env, LOG_LEVEL_WARN, "reply.unexpected", "%s for a %s",
+                answer_name(body), message_name(call->kind));
         return NULL;
     }
     return call;
@@ -139,17 +147,16 @@ void client_on_reply(struct client *client, struct env *env,
                      const struct peer *from, const Pbkv__Body *body)
 {
     const Pbkv__Reply *reply = body->reply;
-    const char *what = status_name(reply->status);
     struct call *call =
-        reply_find(client, env, reply->call, PBKV__BODY__KIND__NOT_SET, what);
+        reply_find(client, env, body, reply->call, PBKV__BODY__KIND__NOT_SET);
 
     if (!call)
         return;
     if (status_is_refusal(reply->status)) {
         on_refusal(client, env, from, call, reply);
     } else if (!status_ends(call, reply->status)) {
-        env_log(env, LOG_LEVEL_WARN, "reply.unexpected", "%s for a %s", what,
-                message_name(call->kind));
+        env_log(env, LOG_LEVEL_WARN, "reply.unexpected", "%s for a %s",
+                answer_name(body), message_name(call->kind));
     } else if (reply->status == PBKV__STATUS__SESSION_EXPIRED) {
         on_session_expired(client, env, call);
     } else {
@@ -160,12 +167,12 @@ void client_on_reply(struct client *client, struct env *env,
 /* ---- The others ---------------------------------------------------------- */
 
 void client_on_session_opened(struct client *client, struct env *env,
-                              const Pbkv__SessionOpened *opened)
+                              const Pbkv__Body *body)
 {
+    const Pbkv__SessionOpened *opened = body->session_opened;
     struct client_session *session;
-    struct call *call =
-        reply_find(client, env, opened->call, PBKV__BODY__KIND_OPEN_SESSION,
-                   "session_opened");
+    struct call *call = reply_find(client, env, body, opened->call,
+                                   PBKV__BODY__KIND_OPEN_SESSION);
 
     if (!call)
         return;
@@ -186,7 +193,7 @@ void client_on_page(struct client *client, struct env *env,
     Pbkv__Page page = *body->page;
     Pbkv__Body answer = *body;
     struct call *call =
-        reply_find(client, env, page.call, PBKV__BODY__KIND_SCAN, "page");
+        reply_find(client, env, body, page.call, PBKV__BODY__KIND_SCAN);
 
     if (!call)
         return;
@@ -200,8 +207,8 @@ void client_on_echo_reply(struct client *client, struct env *env,
 {
     Pbkv__EchoReply reply = *body->echo_reply;
     Pbkv__Body answer = *body;
-    struct call *call = reply_find(client, env, reply.call,
-                                   PBKV__BODY__KIND_ECHO, "echo_reply");
+    struct call *call =
+        reply_find(client, env, body, reply.call, PBKV__BODY__KIND_ECHO);
 
     if (!call)
         return;
@@ -215,8 +222,8 @@ void client_on_inspect_reply(struct client *client, struct env *env,
 {
     Pbkv__InspectReply reply = *body->inspect_reply;
     Pbkv__Body answer = *body;
-    struct call *call = reply_find(client, env, reply.call,
-                                   PBKV__BODY__KIND_INSPECT, "inspect_reply");
+    struct call *call =
+        reply_find(client, env, body, reply.call, PBKV__BODY__KIND_INSPECT);
 
     if (!call)
         return;

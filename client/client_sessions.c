@@ -53,11 +53,12 @@ static void queue_remove(struct client *client, struct call *call)
 
 /* ---- Sessions ------------------------------------------------------------ */
 
-/* Returns the index of the first session in a state, or CLIENT_NO_SESSION. */
-static uint32_t session_in_state(const struct client *client,
+/* Returns the index of the first session in a state, from an index on, or
+ * CLIENT_NO_SESSION. */
+static uint32_t session_in_state(const struct client *client, uint32_t from,
                                  enum client_session_state state)
 {
-    for (uint32_t i = 0; i < client->config.sessions_max; i++) {
+    for (uint32_t i = from; i < client->config.sessions_max; i++) {
         if (client->sessions[i].state == state)
             return i;
     }
@@ -73,6 +74,7 @@ static void session_take(struct client *client, struct env *env, uint32_t index,
     assert(session->seq < UINT64_MAX);
     queue_remove(client, call);
     session->state = SESSION_BUSY;
+    client->first_idle = index + 1;
     client->idle--;
     client->busy++;
     session->tag = call->tag;
@@ -99,11 +101,11 @@ void client_sessions_serve(struct client *client, struct env *env)
     uint32_t index;
 
     while (client->queue && client->idle > 0) {
-        index = session_in_state(client, SESSION_IDLE);
+        index = session_in_state(client, client->first_idle, SESSION_IDLE);
         session_take(client, env, index, client->queue);
     }
     while (client->opening < client->waiting) {
-        index = session_in_state(client, SESSION_CLOSED);
+        index = session_in_state(client, 0, SESSION_CLOSED);
         if (index == CLIENT_NO_SESSION)
             break;
         session_open(client, env, index);
@@ -124,6 +126,8 @@ void client_session_leave(struct client *client, struct call *call)
     client->busy -= session->state == SESSION_BUSY;
     session->state = session->id > 0 ? SESSION_IDLE : SESSION_CLOSED;
     client->idle += session->id > 0;
+    if (session->id > 0 && call->session < client->first_idle)
+        client->first_idle = call->session;
     session->tag = 0;
     call->session = CLIENT_NO_SESSION;
     call->seq = 0;
@@ -187,6 +191,8 @@ void client_sessions_check(const struct client *client)
 
     for (uint32_t i = 0; i < client->config.sessions_max; i++) {
         session_check(&client->sessions[i]);
+        assert(i >= client->first_idle ||
+               client->sessions[i].state != SESSION_IDLE);
         opening += client->sessions[i].state == SESSION_OPENING;
         idle += client->sessions[i].state == SESSION_IDLE;
         busy += client->sessions[i].state == SESSION_BUSY;

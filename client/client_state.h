@@ -105,6 +105,7 @@ struct client {
     struct client_session *sessions; /* sessions_max of them */
     uint32_t opening;                /* sessions in state OPENING */
     uint32_t idle;                   /* sessions in state IDLE */
+    uint32_t first_idle;             /* no session before this one is IDLE */
     uint32_t busy;                   /* sessions in state BUSY */
     struct call *queue;
     uint32_t waiting;
@@ -163,7 +164,7 @@ void client_call_tick(struct client *client, struct env *env, struct call *call,
 void client_on_reply(struct client *client, struct env *env,
                      const struct peer *from, const Pbkv__Body *body);
 void client_on_session_opened(struct client *client, struct env *env,
-                              const Pbkv__SessionOpened *opened);
+                              const Pbkv__Body *body);
 void client_on_page(struct client *client, struct env *env,
                     const Pbkv__Body *body);
 void client_on_echo_reply(struct client *client, struct env *env,
