@@ -4,10 +4,10 @@
  * a loop thread. See pbkv_internal.h for how the threads meet.
  *
  * The end of a handle is the loop thread's business, whatever brought it about
- * (pbkv_close, or a loop that failed): it refuses new operations, then ends
- * those that the role has, then frees the rpc, which hands back those that
- * never reached the role. Only then is pbkv_close free to go on. So every
- * operation ends in the same thread, and exactly once.
+ * (pbkv_close, or a loop that failed): it refuses new operations, then frees
+ * the rpc, which hands back those that never reached the role, then ends those
+ * that the role had. Only then is pbkv_close free to go on. So every operation
+ * ends in the same thread, and exactly once.
  */
 #include "client/pbkv.h"
 
@@ -113,13 +113,24 @@ static void on_end(void *context)
     handle->closing = true;
     handle->rpc = NULL;
     pthread_mutex_unlock(&handle->lock);
+    rpc_free(rpc); /* and the role, which shares keys and values */
     DL_FOREACH_SAFE(handle->running, operation, next)
     end_running(operation, PBKV_CLOSED, NULL);
-    rpc_free(rpc);
     handle_leave(handle);
 }
 
 /* ---- From other threads -------------------------------------------------- */
+
+/* Posts an operation from the loop thread, which needs no lock: nobody else
+ * takes the rpc away. If the handle is being closed, the operation may still
+ * end with that and not here. */
+static enum pbkv_status submit_here(struct operation *operation)
+{
+    struct rpc *rpc = operation->handle->rpc;
+
+    return rpc && rpc_post_here(rpc, on_posted, operation) == 0 ? PBKV_OK
+                                                                : PBKV_CLOSED;
+}
 
 /* Posts an operation. The caller holds the lock. */
 static enum pbkv_status submit_locked(struct operation *operation)
@@ -138,6 +149,8 @@ enum pbkv_status handle_submit(struct operation *operation)
 
     if (loop_is_foreign(handle->loop))
         return PBKV_CLOSED;
+    if (loop_is_here(handle->loop))
+        return submit_here(operation);
     pthread_mutex_lock(&handle->lock);
     status = submit_locked(operation);
     pthread_mutex_unlock(&handle->lock);

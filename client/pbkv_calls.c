@@ -10,6 +10,7 @@
  * answer's memory is the loop's.
  */
 #include <assert.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,20 +25,79 @@ static uint32_t deadline_ticks(uint32_t deadline_ms)
     return (deadline_ms + PBKV_TICK_MS - 1) / PBKV_TICK_MS + 1;
 }
 
+static enum pbkv_status check_octets(const void *data, size_t length,
+                                     size_t limit)
+{
+    if (!data && length > 0)
+        return PBKV_INVALID;
+    return length > limit ? PBKV_TOO_LARGE : PBKV_OK;
+}
+
+static enum pbkv_status check_entry(const struct pbkv_entry *entry)
+{
+    enum pbkv_status status =
+        check_octets(entry->key, entry->key_length, KEY_LIMIT);
+
+    if (status == PBKV_OK)
+        status = check_octets(entry->value, entry->value_length, VALUE_LIMIT);
+    return status;
+}
+
+/* Returns the octets of memory that a byte string takes. */
+static size_t room_for(size_t length)
+{
+    size_t unit = alignof(struct bytes);
+
+    return (sizeof(struct bytes) + length + unit - 1) / unit * unit;
+}
+
+/* Makes a byte string in memory that is there. */
+static struct bytes *place_octets(void *room, const void *data, size_t length)
+{
+    struct bytes *bytes = room;
+
+    bytes->references = 1;
+    bytes->length = (uint32_t)length;
+    if (length > 0)
+        memcpy(bytes->data, data, length);
+    return bytes;
+}
+
+static struct operation *operation_allocate(const struct pbkv_entry *entry)
+{
+    size_t key = room_for(entry->key_length);
+    struct operation *operation =
+        malloc(sizeof(*operation) + key + room_for(entry->value_length));
+
+    if (!operation)
+        return NULL;
+    memset(operation, 0, sizeof(*operation)); /* faster than calloc */
+    operation->request.key =
+        place_octets(operation + 1, entry->key, entry->key_length);
+    operation->request.value = place_octets((char *)(operation + 1) + key,
+                                            entry->value, entry->value_length);
+    return operation;
+}
+
 struct operation *operation_new(struct pbkv *handle, Pbkv__Body__KindCase kind,
+                                const struct pbkv_entry *entry,
                                 uint32_t deadline_ms, enum pbkv_status *status)
 {
-    struct operation *operation = NULL;
+    static const struct pbkv_entry nothing;
+    struct operation *operation;
 
+    if (!entry)
+        entry = &nothing;
     *status = PBKV_INVALID;
     if (!handle || deadline_ms > PBKV_DEADLINE_MAX_MS)
         return NULL;
-    *status = PBKV_NO_MEMORY;
-    operation = malloc(sizeof(*operation)); /* faster than calloc */
+    *status = check_entry(entry);
+    if (*status != PBKV_OK)
+        return NULL;
+    operation = operation_allocate(entry);
+    *status = operation ? PBKV_OK : PBKV_NO_MEMORY;
     if (!operation)
         return NULL;
-    memset(operation, 0, sizeof(*operation));
-    *status = PBKV_OK;
     if (deadline_ms == 0)
         deadline_ms = handle->deadline_ms;
     operation->handle = handle;
@@ -51,40 +111,10 @@ void operation_free(struct operation *operation)
 {
     if (!operation)
         return;
-    bytes_release(operation->request.key);
-    bytes_release(operation->request.value);
+    /* The role has given its references back. */
+    assert(operation->request.key->references == 1);
+    assert(operation->request.value->references == 1);
     free(operation);
-}
-
-/* Copies octets into byte strings of at most limit octets. It allocates here
- * and not with bytes_new, because a caller's value may be refused. */
-static enum pbkv_status copy_octets(struct bytes **bytes, const void *data,
-                                    size_t length, size_t limit)
-{
-    if (!data && length > 0)
-        return PBKV_INVALID;
-    if (length > limit)
-        return PBKV_TOO_LARGE;
-    *bytes = malloc(sizeof(**bytes) + length);
-    if (!*bytes)
-        return PBKV_NO_MEMORY;
-    (*bytes)->references = 1;
-    (*bytes)->length = (uint32_t)length;
-    if (length > 0)
-        memcpy((*bytes)->data, data, length);
-    return PBKV_OK;
-}
-
-static enum pbkv_status set_key(struct operation *operation, const void *key,
-                                size_t length)
-{
-    return copy_octets(&operation->request.key, key, length, KEY_LIMIT);
-}
-
-enum pbkv_status operation_set_value(struct operation *operation,
-                                     const void *value, size_t length)
-{
-    return copy_octets(&operation->request.value, value, length, VALUE_LIMIT);
 }
 
 /* ---- Asynchronous -------------------------------------------------------- */
@@ -131,31 +161,12 @@ enum pbkv_status pbkv_get_async(struct pbkv *handle, const void *key,
                                 size_t key_length, uint32_t deadline_ms,
                                 pbkv_callback callback, void *context)
 {
+    struct pbkv_entry entry = {.key = key, .key_length = key_length};
     enum pbkv_status status;
-    struct operation *operation =
-        operation_new(handle, PBKV__BODY__KIND_GET, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_GET,
+                                                &entry, deadline_ms, &status);
 
-    if (status == PBKV_OK)
-        status = set_key(operation, key, key_length);
     return start_result(operation, status, callback, context);
-}
-
-/* Returns a new Put or Append, or NULL or a half-made one with *status. */
-static struct operation *update_new(struct pbkv *handle,
-                                    Pbkv__Body__KindCase kind,
-                                    const struct pbkv_entry *entry,
-                                    uint32_t deadline_ms,
-                                    enum pbkv_status *status)
-{
-    struct operation *operation =
-        operation_new(handle, kind, deadline_ms, status);
-
-    if (*status == PBKV_OK)
-        *status = set_key(operation, entry->key, entry->key_length);
-    if (*status == PBKV_OK)
-        *status =
-            operation_set_value(operation, entry->value, entry->value_length);
-    return operation;
 }
 
 enum pbkv_status pbkv_put_async(struct pbkv *handle, const void *key,
@@ -165,8 +176,8 @@ enum pbkv_status pbkv_put_async(struct pbkv *handle, const void *key,
 {
     struct pbkv_entry entry = {key, key_length, value, value_length, 0};
     enum pbkv_status status;
-    struct operation *operation =
-        update_new(handle, PBKV__BODY__KIND_PUT, &entry, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_PUT,
+                                                &entry, deadline_ms, &status);
 
     return start_result(operation, status, callback, context);
 }
@@ -178,8 +189,8 @@ enum pbkv_status pbkv_append_async(struct pbkv *handle, const void *key,
 {
     struct pbkv_entry entry = {key, key_length, value, value_length, 0};
     enum pbkv_status status;
-    struct operation *operation = update_new(handle, PBKV__BODY__KIND_APPEND,
-                                             &entry, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_APPEND,
+                                                &entry, deadline_ms, &status);
 
     return start_result(operation, status, callback, context);
 }
@@ -223,8 +234,8 @@ enum pbkv_status pbkv_scan_async(struct pbkv *handle, uint64_t cursor,
                                  pbkv_page_callback callback, void *context)
 {
     enum pbkv_status status;
-    struct operation *operation =
-        operation_new(handle, PBKV__BODY__KIND_SCAN, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_SCAN,
+                                                NULL, deadline_ms, &status);
 
     if (status == PBKV_OK && !callback)
         status = PBKV_INVALID;
@@ -296,6 +307,7 @@ enum pbkv_status pbkv_get(struct pbkv *handle, const void *key,
                           size_t key_length, uint32_t deadline_ms,
                           struct pbkv_value *value)
 {
+    struct pbkv_entry entry = {.key = key, .key_length = key_length};
     struct waiter waiter = {.copy = copy_get, .result = value};
     enum pbkv_status status;
     struct operation *operation;
@@ -303,10 +315,8 @@ enum pbkv_status pbkv_get(struct pbkv *handle, const void *key,
     if (!value)
         return PBKV_INVALID;
     memset(value, 0, sizeof(*value));
-    operation =
-        operation_new(handle, PBKV__BODY__KIND_GET, deadline_ms, &status);
-    if (status == PBKV_OK)
-        status = set_key(operation, key, key_length);
+    operation = operation_new(handle, PBKV__BODY__KIND_GET, &entry, deadline_ms,
+                              &status);
     return operation_wait(operation, status, &waiter);
 }
 
@@ -317,8 +327,8 @@ enum pbkv_status pbkv_put(struct pbkv *handle, const void *key,
     struct pbkv_entry entry = {key, key_length, value, value_length, 0};
     struct waiter waiter = {0};
     enum pbkv_status status;
-    struct operation *operation =
-        update_new(handle, PBKV__BODY__KIND_PUT, &entry, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_PUT,
+                                                &entry, deadline_ms, &status);
 
     return operation_wait(operation, status, &waiter);
 }
@@ -330,8 +340,8 @@ enum pbkv_status pbkv_append(struct pbkv *handle, const void *key,
     struct pbkv_entry entry = {key, key_length, value, value_length, 0};
     struct waiter waiter = {0};
     enum pbkv_status status;
-    struct operation *operation = update_new(handle, PBKV__BODY__KIND_APPEND,
-                                             &entry, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_APPEND,
+                                                &entry, deadline_ms, &status);
 
     return operation_wait(operation, status, &waiter);
 }
@@ -386,8 +396,8 @@ static enum pbkv_status read_page(struct pbkv *handle, uint64_t cursor,
 {
     struct waiter waiter = {.copy = copy_page, .result = copy};
     enum pbkv_status status;
-    struct operation *operation =
-        operation_new(handle, PBKV__BODY__KIND_SCAN, deadline_ms, &status);
+    struct operation *operation = operation_new(handle, PBKV__BODY__KIND_SCAN,
+                                                NULL, deadline_ms, &status);
 
     memset(copy, 0, sizeof(*copy));
     if (operation)

@@ -12,7 +12,8 @@
  * copies of key and value, and posts it to the loop; from then on it belongs to
  * the loop thread, which ends it exactly once: with the role's answer, or with
  * PBKV_CLOSED when the loop ends first. What crosses between threads crosses
- * under a mutex: the rpc's on the way in, the handle's on the way out.
+ * under a mutex: the rpc's on the way in, the handle's on the way out. What a
+ * callback starts crosses nothing and takes no lock.
  */
 #ifndef CLIENT_PBKV_INTERNAL_H
 #define CLIENT_PBKV_INTERNAL_H
@@ -37,9 +38,12 @@ struct operation;
 typedef void (*operation_end)(struct operation *operation,
                               enum pbkv_status status, const Pbkv__Body *body);
 
+/* With the octets of key and value behind it, in one piece of memory. */
 struct operation {
     struct pbkv *handle;
-    struct client_request request; /* its tag is the operation's address */
+    /* Its tag is the operation's address. key and value are in the operation's
+     * memory: the role shares them, but never has the last reference. */
+    struct client_request request;
     operation_end end;
     void *context; /* the user's, or a struct waiter */
     union {
@@ -69,7 +73,8 @@ struct pbkv {
 
     /* lock guards the rest. */
     pthread_mutex_t lock;
-    struct rpc *rpc; /* NULL once the loop thread takes it down */
+    struct rpc *rpc; /* NULL once the loop thread takes it down; nobody else
+                        changes it, so that thread reads it without the lock */
     bool closing;    /* no operation is accepted any more */
     bool counted;    /* pbkv_close waits for so many as use it then */
     uint32_t uses;   /* by the loop thread and by blocking functions */
@@ -121,17 +126,14 @@ void handle_leave(struct pbkv *handle);
 
 /* ---- pbkv_calls.c -------------------------------------------------------- */
 
-/* Returns a new operation with nothing in it but a kind and a deadline, or NULL
- * with *status: PBKV_INVALID or PBKV_NO_MEMORY. */
+/* Returns a new operation with copies of an entry's key and value, which need
+ * not mean anything for its kind (NULL: it has neither), or NULL with *status:
+ * PBKV_INVALID, PBKV_TOO_LARGE or PBKV_NO_MEMORY. */
 struct operation *operation_new(struct pbkv *handle, Pbkv__Body__KindCase kind,
+                                const struct pbkv_entry *entry,
                                 uint32_t deadline_ms, enum pbkv_status *status);
 
-/* Copies octets into the operation, as its value. Returns PBKV_OK,
- * PBKV_INVALID, PBKV_TOO_LARGE or PBKV_NO_MEMORY. */
-enum pbkv_status operation_set_value(struct operation *operation,
-                                     const void *value, size_t length);
-
-/* Frees an operation. NULL is allowed. */
+/* Frees an operation that the role does not have any more. NULL is allowed. */
 void operation_free(struct operation *operation);
 
 /* Submits an operation, unless status is a failure already, and waits for its

@@ -48,8 +48,8 @@ enum pbkv_status pbkv_view(struct pbkv *handle, uint32_t deadline_ms,
     if (!view)
         return PBKV_INVALID;
     memset(view, 0, sizeof(*view));
-    operation =
-        operation_new(handle, PBKV__BODY__KIND_GET_VIEW, deadline_ms, &status);
+    operation = operation_new(handle, PBKV__BODY__KIND_GET_VIEW, NULL,
+                              deadline_ms, &status);
     return operation_wait(operation, status, &waiter);
 }
 
@@ -76,6 +76,7 @@ enum pbkv_status pbkv_echo(struct pbkv *handle, const char *address,
                            const void *payload, size_t length,
                            uint32_t deadline_ms, struct pbkv_value *reply)
 {
+    struct pbkv_entry entry = {.value = payload, .value_length = length};
     struct waiter waiter = {.copy = copy_echo, .result = reply};
     enum pbkv_status status;
     struct operation *operation;
@@ -83,12 +84,10 @@ enum pbkv_status pbkv_echo(struct pbkv *handle, const char *address,
     if (!reply)
         return PBKV_INVALID;
     memset(reply, 0, sizeof(*reply));
-    operation =
-        operation_new(handle, PBKV__BODY__KIND_ECHO, deadline_ms, &status);
+    operation = operation_new(handle, PBKV__BODY__KIND_ECHO, &entry,
+                              deadline_ms, &status);
     if (status == PBKV_OK)
         status = operation_set_address(operation, address);
-    if (status == PBKV_OK)
-        status = operation_set_value(operation, payload, length);
     return operation_wait(operation, status, &waiter);
 }
 
@@ -194,8 +193,8 @@ enum pbkv_status pbkv_inspect(struct pbkv *handle, const char *address,
     if (!inspection)
         return PBKV_INVALID;
     *inspection = NULL;
-    operation =
-        operation_new(handle, PBKV__BODY__KIND_INSPECT, deadline_ms, &status);
+    operation = operation_new(handle, PBKV__BODY__KIND_INSPECT, NULL,
+                              deadline_ms, &status);
     if (status == PBKV_OK)
         status = operation_set_address(operation, address);
     return operation_wait(operation, status, &waiter);

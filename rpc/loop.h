@@ -41,8 +41,8 @@ struct route;
 struct parcel;
 struct listener;
 
-/* Functions that other threads want to be run here. Two of these change places
- * when they are taken, so that posting needs no memory of its own. */
+/* Functions that are to run here. Two of these change places when they are
+ * taken, so that posting needs no memory of its own. */
 struct posts {
     struct post *all;
     size_t count;
@@ -93,10 +93,11 @@ struct rpc {
     bool shares;        /* the reactor is somebody else's */
     struct event *turn; /* ends a turn of the loop */
     bool turn_scheduled;
-    bool ending; /* the end of a turn is under way */
-    bool posted; /* there may be posts, or a wish to stop */
-    struct posts taken;
-    unsigned due; /* bits of timers that fire at the end of the turn */
+    bool ending;        /* the end of a turn is under way */
+    bool posted;        /* there may be posts, or a wish to stop */
+    struct posts here;  /* from this thread */
+    struct posts taken; /* that are being run */
+    unsigned due;       /* bits of timers that fire at the end of the turn */
     struct rpc_timer timers[TIMERS_MAX];
     struct event *signals[2]; /* SIGINT and SIGTERM, if wanted */
 

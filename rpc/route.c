@@ -360,7 +360,7 @@ static void tell_lost(struct route *route)
     loss = memory_new(sizeof(*loss));
     loss->rpc = route->rpc;
     loss->address = route->address;
-    if (rpc_post(route->rpc, tell_node, loss) < 0)
+    if (rpc_post_here(route->rpc, tell_node, loss) < 0)
         free(loss);
 }
 

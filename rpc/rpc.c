@@ -193,17 +193,23 @@ void rpc_schedule_turn(struct rpc *rpc)
     event_active(rpc->turn, EV_TIMEOUT, 0);
 }
 
-/* Takes all posts. Returns whether the loop is to stop after them: a post is
- * never accepted after the wish to stop. */
-static bool take_posts(struct rpc *rpc)
+static void take_posts(struct rpc *rpc, struct posts *posts)
 {
     struct posts taken = rpc->taken;
-    bool stop;
 
     assert(taken.count == 0);
+    rpc->taken = *posts;
+    *posts = taken;
+}
+
+/* Takes what other threads posted. Returns whether the loop is to stop after
+ * that: a post is never accepted after the wish to stop. */
+static bool take_foreign_posts(struct rpc *rpc)
+{
+    bool stop;
+
     pthread_mutex_lock(&rpc->reactor->mutex);
-    rpc->taken = rpc->posts;
-    rpc->posts = taken;
+    take_posts(rpc, &rpc->posts);
     stop = rpc->stop_wanted;
     pthread_mutex_unlock(&rpc->reactor->mutex);
     return stop;
@@ -227,11 +233,18 @@ static void run_posts(struct rpc *rpc)
     rpc->taken.count = 0;
 }
 
-/* Runs what was posted, and then halts if that is wanted. What this posts
- * waits for the next turn, so that sockets get theirs. */
+/* Runs what this thread posted. What this posts waits for the next turn, so
+ * that sockets get theirs. */
+static void attend_here(struct rpc *rpc)
+{
+    take_posts(rpc, &rpc->here);
+    run_posts(rpc);
+}
+
+/* Runs what other threads posted, and then halts if that is wanted. */
 static void attend(struct rpc *rpc)
 {
-    bool stop = take_posts(rpc);
+    bool stop = take_foreign_posts(rpc);
 
     rpc->posted = false;
     run_posts(rpc);
@@ -272,7 +285,7 @@ static void go_on(struct rpc *rpc)
     rpc->turn_scheduled = false;
     if (rpc->halted)
         return;
-    if (rpc->posted) {
+    if (rpc->posted || rpc->here.count > 0) {
         rpc->turn_scheduled = true;
         rpc_event_after(rpc->turn, 0);
     } else if (rpc->due != 0) {
@@ -289,6 +302,8 @@ static void end_turn(struct rpc *rpc)
     rpc->ending = true;
     if (!rpc->started && !rpc->halted)
         begin(rpc);
+    if (rpc->here.count > 0)
+        attend_here(rpc);
     if (rpc->posted)
         attend(rpc);
     fire_due(rpc);
@@ -358,7 +373,6 @@ void rpc_halt(struct rpc *rpc, int result)
         event_base_loopbreak(rpc->reactor->base);
 }
 
-/* Adds a post. The caller holds the mutex. */
 static void posts_add(struct posts *posts, struct post post)
 {
     if (posts->count == posts->capacity) {
@@ -381,6 +395,15 @@ int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument)
     }
     pthread_mutex_unlock(&rpc->reactor->mutex);
     return accepted ? 0 : -ESHUTDOWN;
+}
+
+int rpc_post_here(struct rpc *rpc, rpc_posted_function function, void *argument)
+{
+    if (rpc->halted)
+        return -ESHUTDOWN;
+    posts_add(&rpc->here, (struct post){function, argument});
+    rpc_schedule_turn(rpc);
+    return 0;
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *argument)
@@ -614,6 +637,7 @@ static void leave_reactor(struct rpc *rpc)
 {
     struct reactor *reactor = rpc->reactor;
 
+    attend_here(rpc);
     attend(rpc);
     pthread_mutex_lock(&reactor->mutex);
     if (rpc->summoned)
@@ -643,6 +667,7 @@ void rpc_free(struct rpc *rpc)
     env_release(&rpc->env);
     if (!rpc->shares)
         reactor_free(rpc->reactor);
+    free(rpc->here.all);
     free(rpc->posts.all);
     free(rpc->taken.all);
     free(rpc->stamp);

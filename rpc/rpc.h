@@ -165,6 +165,11 @@ typedef void (*rpc_posted_function)(void *argument, struct node *node,
  * rpc_free at the latest. */
 int rpc_post(struct rpc *rpc, rpc_posted_function function, void *argument);
 
+/* The same from the loop's thread: costs no lock, and the function runs at the
+ * end of the turn. Returns 0, or -ESHUTDOWN once the loop ends. */
+int rpc_post_here(struct rpc *rpc, rpc_posted_function function,
+                  void *argument);
+
 /* Returns the value of a runtime counter or of a named event: 0 when it never
  * happened. Only from the loop's thread, or when the loop does not run. */
 uint64_t rpc_count(const struct rpc *rpc, const char *name);
