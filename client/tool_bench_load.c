@@ -76,7 +76,8 @@ static bool choose(struct bench_client *client, struct slot *slot)
     }
     slot->key = random_between(&client->random, 0, plan->keys - 1);
     slot->reads = client->bench->stage == BENCH_TOUCH ||
-                  random_between(&client->random, 1, 100) <= plan->read_share;
+                  (plan->read_share > 0 &&
+                   random_between(&client->random, 1, 100) <= plan->read_share);
     return true;
 }
 
@@ -97,8 +98,9 @@ static void count_failure(struct bench_client *client, enum pbkv_status status)
 
 static void on_end(void *context, const struct pbkv_result *result);
 
-/* Starts what was chosen for a slot. */
-static void launch(struct slot *slot)
+/* Starts what was chosen for a slot. Its time begins now, which is when the
+ * operation before it ended. */
+static void launch(struct slot *slot, uint64_t now_ns)
 {
     struct bench_client *client = slot->client;
     struct bench *bench = client->bench;
@@ -106,7 +108,7 @@ static void launch(struct slot *slot)
     enum pbkv_status status;
 
     measure_key(slot->key, key);
-    slot->began_ns = tool_now_ns();
+    slot->began_ns = now_ns;
     if (slot->reads)
         status =
             pbkv_get_async(client->store, key, sizeof(key), 0, on_end, slot);
@@ -126,12 +128,12 @@ static void on_end(void *context, const struct pbkv_result *result)
 {
     struct slot *slot = context;
     struct bench_client *client = slot->client;
-    uint64_t took_ns = tool_now_ns() - slot->began_ns;
+    uint64_t now_ns = tool_now_ns();
     bool goes_on;
 
     pthread_mutex_lock(&client->lock);
     if (result->status == PBKV_OK || result->status == PBKV_NO_KEY)
-        histogram_add(&client->latency, took_ns);
+        histogram_add(&client->latency, now_ns - slot->began_ns);
     else
         count_failure(client, result->status);
     if (result->status == PBKV_NO_KEY)
@@ -139,7 +141,7 @@ static void on_end(void *context, const struct pbkv_result *result)
     goes_on = choose(client, slot);
     pthread_mutex_unlock(&client->lock);
     if (goes_on)
-        launch(slot);
+        launch(slot, now_ns);
     else
         rest_slot(client->bench);
 }
@@ -198,7 +200,7 @@ static void start_slot(struct slot *slot)
     begins = choose(client, slot);
     pthread_mutex_unlock(&client->lock);
     if (begins)
-        launch(slot);
+        launch(slot, tool_now_ns());
     else
         rest_slot(client->bench);
 }
