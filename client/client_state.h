@@ -36,20 +36,22 @@
 
 enum client_transmissions { SENT_NEVER, SENT_ONCE, SENT_AGAIN };
 
+/* What the end of a call looks at comes first: with many calls under way, most
+ * of them are not in a cache. */
 struct call {
-    uint64_t tag;  /* on the wire; the table's key */
+    uint64_t tag; /* on the wire; the table's key */
+    UT_hash_handle hh;
+
     uint64_t call; /* the caller's tag; 0 for OPEN_SESSION */
-    Pbkv__Body__KindCase kind;
     struct bytes *key;
     struct bytes *value;
-    uint64_t cursor;
+    Pbkv__Body__KindCase kind;
     uint32_t ticks_left; /* until the deadline; 0: none (OPEN_SESSION) */
 
     /* Rule C2: a retry repeats tag, session and seq. */
-    uint32_t session; /* index, or CLIENT_NO_SESSION */
     uint64_t seq;
+    uint32_t session; /* index, or CLIENT_NO_SESSION */
     enum client_transmissions sent;
-    struct peer to; /* where it was sent last, or where it has to go */
 
     /* When to send again. */
     uint32_t wait;  /* ticks; 0: when the view is known */
@@ -60,7 +62,9 @@ struct call {
     bool queued;
     struct call *prev;
     struct call *next;
-    UT_hash_handle hh;
+
+    uint64_t cursor;
+    struct peer to; /* where it was sent last, or where it has to go */
 };
 
 enum client_session_state {

@@ -57,6 +57,24 @@ static void end_running(struct operation *operation, enum pbkv_status status,
     operation_free(operation);
 }
 
+static void begin(struct operation *operation, struct client *client,
+                  struct env *env)
+{
+    struct client_request request = {
+        .kind = operation->kind,
+        .call = (uint64_t)(uintptr_t)operation,
+        .deadline_ticks = operation->deadline_ticks,
+        .key = operation->key,
+        .value = operation->value,
+        .cursor = operation->cursor,
+    };
+
+    if (operation->address)
+        request.address = *operation->address;
+    DL_APPEND(operation->handle->running, operation);
+    client_call(client, env, &request);
+}
+
 static void on_posted(void *argument, struct node *node, struct env *env)
 {
     struct operation *operation = argument;
@@ -66,8 +84,7 @@ static void on_posted(void *argument, struct node *node, struct env *env)
         operation_free(operation);
         return;
     }
-    DL_APPEND(operation->handle->running, operation);
-    client_call((struct client *)node, env, &operation->request);
+    begin(operation, (struct client *)node, env);
 }
 
 static void on_answer(void *context, uint64_t call, const Pbkv__Body *body)

@@ -72,10 +72,9 @@ static struct operation *operation_allocate(const struct pbkv_entry *entry)
     if (!operation)
         return NULL;
     memset(operation, 0, sizeof(*operation)); /* faster than calloc */
-    operation->request.key =
-        place_octets(operation + 1, entry->key, entry->key_length);
-    operation->request.value = place_octets((char *)(operation + 1) + key,
-                                            entry->value, entry->value_length);
+    operation->key = place_octets(operation + 1, entry->key, entry->key_length);
+    operation->value = place_octets((char *)(operation + 1) + key, entry->value,
+                                    entry->value_length);
     return operation;
 }
 
@@ -101,9 +100,8 @@ struct operation *operation_new(struct pbkv *handle, Pbkv__Body__KindCase kind,
     if (deadline_ms == 0)
         deadline_ms = handle->deadline_ms;
     operation->handle = handle;
-    operation->request.kind = kind;
-    operation->request.call = (uint64_t)(uintptr_t)operation;
-    operation->request.deadline_ticks = deadline_ticks(deadline_ms);
+    operation->kind = kind;
+    operation->deadline_ticks = deadline_ticks(deadline_ms);
     return operation;
 }
 
@@ -112,8 +110,8 @@ void operation_free(struct operation *operation)
     if (!operation)
         return;
     /* The role has given its references back. */
-    assert(operation->request.key->references == 1);
-    assert(operation->request.value->references == 1);
+    assert(operation->key->references == 1);
+    assert(operation->value->references == 1);
     free(operation);
 }
 
@@ -240,7 +238,7 @@ enum pbkv_status pbkv_scan_async(struct pbkv *handle, uint64_t cursor,
     if (status == PBKV_OK && !callback)
         status = PBKV_INVALID;
     if (operation) {
-        operation->request.cursor = cursor;
+        operation->cursor = cursor;
         operation->end = end_page;
         operation->on_page = callback;
         operation->context = context;
@@ -401,7 +399,7 @@ static enum pbkv_status read_page(struct pbkv *handle, uint64_t cursor,
 
     memset(copy, 0, sizeof(*copy));
     if (operation)
-        operation->request.cursor = cursor;
+        operation->cursor = cursor;
     return operation_wait(operation, status, &waiter);
 }
 

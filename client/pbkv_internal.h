@@ -38,20 +38,26 @@ struct operation;
 typedef void (*operation_end)(struct operation *operation,
                               enum pbkv_status status, const Pbkv__Body *body);
 
-/* With the octets of key and value behind it, in one piece of memory. */
+/* With the octets of key and value behind it, in one piece of memory: the role
+ * shares them, but never has the last reference. */
 struct operation {
     struct pbkv *handle;
-    /* Its tag is the operation's address. key and value are in the operation's
-     * memory: the role shares them, but never has the last reference. */
-    struct client_request request;
+    struct operation *prev; /* in handle->running */
+    struct operation *next;
     operation_end end;
     void *context; /* the user's, or a struct waiter */
     union {
         pbkv_callback on_result;
         pbkv_page_callback on_page;
     };
-    struct operation *prev; /* in handle->running */
-    struct operation *next;
+
+    /* What the role is asked for; the operation's address is the tag. */
+    struct bytes *key;
+    struct bytes *value;
+    Pbkv__Body__KindCase kind;
+    uint32_t deadline_ticks;
+    uint64_t cursor;
+    const struct address *address; /* of who waits, or NULL */
 };
 
 struct pbkv {

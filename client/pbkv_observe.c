@@ -53,15 +53,16 @@ enum pbkv_status pbkv_view(struct pbkv *handle, uint32_t deadline_ms,
     return operation_wait(operation, status, &waiter);
 }
 
-/* Sets the address that an operation goes to. */
+/* Sets the address that an operation goes to; it lives as long as the caller
+ * waits. */
 static enum pbkv_status operation_set_address(struct operation *operation,
-                                              const char *address)
+                                              const char *text,
+                                              struct address *address)
 {
-    struct address *to = &operation->request.address;
-
-    if (!address || address_init(to, address, strlen(address)) < 0 ||
-        !address_is_dialable(to))
+    if (!text || address_init(address, text, strlen(text)) < 0 ||
+        !address_is_dialable(address))
         return PBKV_INVALID;
+    operation->address = address;
     return PBKV_OK;
 }
 
@@ -80,6 +81,7 @@ enum pbkv_status pbkv_echo(struct pbkv *handle, const char *address,
     struct waiter waiter = {.copy = copy_echo, .result = reply};
     enum pbkv_status status;
     struct operation *operation;
+    struct address to;
 
     if (!reply)
         return PBKV_INVALID;
@@ -87,7 +89,7 @@ enum pbkv_status pbkv_echo(struct pbkv *handle, const char *address,
     operation = operation_new(handle, PBKV__BODY__KIND_ECHO, &entry,
                               deadline_ms, &status);
     if (status == PBKV_OK)
-        status = operation_set_address(operation, address);
+        status = operation_set_address(operation, address, &to);
     return operation_wait(operation, status, &waiter);
 }
 
@@ -189,6 +191,7 @@ enum pbkv_status pbkv_inspect(struct pbkv *handle, const char *address,
     struct waiter waiter = {.copy = copy_inspection, .result = inspection};
     enum pbkv_status status;
     struct operation *operation;
+    struct address to;
 
     if (!inspection)
         return PBKV_INVALID;
@@ -196,7 +199,7 @@ enum pbkv_status pbkv_inspect(struct pbkv *handle, const char *address,
     operation = operation_new(handle, PBKV__BODY__KIND_INSPECT, NULL,
                               deadline_ms, &status);
     if (status == PBKV_OK)
-        status = operation_set_address(operation, address);
+        status = operation_set_address(operation, address, &to);
     return operation_wait(operation, status, &waiter);
 }
 
