@@ -588,15 +588,13 @@ static void set_share(struct connection *connection, uint64_t messages)
     connection->share = share < INPUT_SIZE ? share : INPUT_SIZE;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *argument)
+static void receive(struct connection *connection)
 {
-    struct connection *connection = argument;
     struct rpc *rpc = connection->rpc;
     uint8_t *input = rpc->reactor->input;
     uint64_t before = rpc->figures.messages_in;
-    ssize_t count = recv((int)fd, input, connection->share, 0);
+    ssize_t count = recv(connection->fd, input, connection->share, 0);
 
-    (void)what;
     if (count > 0) {
         connection->heard = true;
         rpc->figures.octets_in += (uint64_t)count;
@@ -611,6 +609,18 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
         rpc_event(rpc, LOG_LEVEL_DEBUG, "frame.truncated",
                   "closed in the middle of a frame");
     connection_close(connection);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *argument)
+{
+    struct connection *connection = argument;
+    struct rpc *rpc = connection->rpc;
+
+    (void)fd;
+    (void)what;
+    rpc_hold_turn(rpc);
+    receive(connection);
+    rpc_let_turn(rpc);
 }
 
 /* ---- All of them ------------------------------------------------------ */

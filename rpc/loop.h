@@ -15,7 +15,8 @@
  * that get output, or that die, are noted in lists, and one `turn` event, which
  * runs after everything that is due in this turn of the loop, flushes the
  * former and frees the latter. So many frames leave in one system call, and no
- * connection is freed under the feet of somebody who uses it.
+ * connection is freed under the feet of somebody who uses it. Where nothing
+ * else is due after some input, the turn ends without that event.
  */
 #ifndef RPC_LOOP_H
 #define RPC_LOOP_H
@@ -93,6 +94,7 @@ struct rpc {
     bool shares;        /* the reactor is somebody else's */
     struct event *turn; /* ends a turn of the loop */
     bool turn_scheduled;
+    bool turn_held;     /* input is being read; the turn ends after it */
     bool ending;        /* the end of a turn is under way */
     bool posted;        /* there may be posts, or a wish to stop */
     struct posts here;  /* from this thread */
@@ -152,6 +154,12 @@ void rpc_trace(struct rpc *rpc, enum trace_kind kind, const char *sender,
 
 /* Sees to it that the end of this turn is not forgotten. */
 void rpc_schedule_turn(struct rpc *rpc);
+
+/* Begin and end the reading of input. If it makes a turn necessary and nothing
+ * else is due in it, rpc_let_turn ends it at once, which saves a detour through
+ * the loop. The rpc may be gone then. */
+void rpc_hold_turn(struct rpc *rpc);
+void rpc_let_turn(struct rpc *rpc);
 
 /* Ends the rpc: no more events, and rpc_run will return result. The first call
  * counts. */

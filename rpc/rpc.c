@@ -190,7 +190,39 @@ void rpc_schedule_turn(struct rpc *rpc)
     if (rpc->turn_scheduled)
         return;
     rpc->turn_scheduled = true;
-    event_active(rpc->turn, EV_TIMEOUT, 0);
+    if (!rpc->turn_held)
+        event_active(rpc->turn, EV_TIMEOUT, 0);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *argument);
+
+/* Whether more is to be done in this turn of the loop that belongs to the turn
+ * of this rpc. One that does not listen has few peers, and does not wait for
+ * them. */
+static bool gathers_more(const struct rpc *rpc)
+{
+    return rpc->listener != NULL &&
+           event_base_get_num_events(rpc->reactor->base,
+                                     EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
+void rpc_hold_turn(struct rpc *rpc)
+{
+    assert(!rpc->turn_held);
+    rpc->turn_held = !rpc->turn_scheduled;
+}
+
+void rpc_let_turn(struct rpc *rpc)
+{
+    bool wanted = rpc->turn_held && rpc->turn_scheduled;
+
+    rpc->turn_held = false;
+    if (!wanted)
+        return;
+    if (gathers_more(rpc))
+        event_active(rpc->turn, EV_TIMEOUT, 0);
+    else
+        on_turn(-1, EV_TIMEOUT, rpc);
 }
 
 static void take_posts(struct rpc *rpc, struct posts *posts)
