@@ -107,7 +107,7 @@ static void drop_output(struct connection *connection)
 
     connection->open.frame = NULL;
     rpc->output_octets -= connection->output.octets;
-    output_clear(&connection->output, &rpc->segments);
+    output_clear(&connection->output, &rpc->reactor->segments);
 }
 
 void connection_close(struct connection *connection)
@@ -153,7 +153,7 @@ static int push(struct connection *connection)
     }
     if (sent < 0)
         return -errno;
-    output_consume(&connection->output, &rpc->segments, (size_t)sent);
+    output_consume(&connection->output, &rpc->reactor->segments, (size_t)sent);
     rpc->output_octets -= (size_t)sent;
     if (connection->output.octets == 0)
         connection->overflows = false;
@@ -291,7 +291,7 @@ bool connection_send(struct connection *connection,
     assert(connection->state == CONNECTION_OPEN);
     if (!may_queue(connection, size))
         return false;
-    room = output_reserve(&connection->output, &rpc->segments, size);
+    room = output_reserve(&connection->output, &rpc->reactor->segments, size);
     if (room == NULL)
         return false;
     frame_write(outgoing, room);

@@ -138,7 +138,7 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
     struct rpc *rpc = connection->rpc;
     Pbkv__Frame *frame = NULL;
     struct peer from;
-    int error = frame_decode(&rpc->incoming, data, length, &frame);
+    int error = frame_decode(&rpc->reactor->incoming, data, length, &frame);
 
     if (error < 0)
         return refuse_undecodable(rpc, error);

@@ -81,9 +81,8 @@ struct rpc {
     struct stamp_storage *stamp; /* of the frame being packed */
     uint64_t knowledge; /* rises with every tick that is not a send's */
 
-    /* The event in hand: what arrived, and its effects. */
+    /* The effects of the event in hand. */
     struct env env;
-    struct arena incoming;
     struct arena outgoing; /* of traced messages */
     uint8_t head[FRAME_HEAD_MAX];
 
@@ -130,7 +129,6 @@ struct rpc {
     uint32_t parcel_count; /* delayed, or waiting in a route */
     bool parcels_overflow; /* there was no room for one; until all are gone */
     struct listener *listener; /* NULL: does not listen */
-    struct segment_pool segments;
     size_t taken_octets;  /* by strangers since memory was last asked for */
     size_t input_octets;  /* held in unfinished frames */
     size_t output_octets; /* waiting to be sent, wherever */

@@ -83,6 +83,7 @@ int reactor_new(struct reactor **result)
 
     reactor->wake_fd = -1;
     reactor->input = memory_resize(NULL, INPUT_SIZE);
+    arena_init(&reactor->incoming);
     pthread_mutex_init(&reactor->mutex, NULL);
     error = make(reactor);
     if (error < 0) {
@@ -179,6 +180,8 @@ void reactor_free(struct reactor *reactor)
     if (reactor->wake_fd >= 0)
         close(reactor->wake_fd);
     pthread_mutex_destroy(&reactor->mutex);
+    segment_pool_release(&reactor->segments);
+    arena_release(&reactor->incoming);
     free(reactor->input);
     free(reactor);
 }

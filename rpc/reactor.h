@@ -19,6 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/message.h"
+#include "rpc/output.h"
+
 struct event;
 struct event_base;
 struct rpc;
@@ -33,7 +36,12 @@ struct reactor {
     struct event_base *base;
     struct event *wake;
     int wake_fd;
-    uint8_t *input; /* INPUT_SIZE octets for whoever reads */
+
+    /* For the one rpc that is at work: what another has just used is in the
+     * cache. */
+    uint8_t *input;               /* INPUT_SIZE octets */
+    struct arena incoming;        /* of the frame in hand */
+    struct segment_pool segments; /* of all their output */
 
     pthread_mutex_t mutex; /* guards the rest */
     pthread_t thread;      /* that runs the base, while `running` */

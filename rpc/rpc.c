@@ -576,7 +576,6 @@ int rpc_new(const struct rpc_config *config, struct node *node,
     env_init(&rpc->env);
     if (config->trace_path == NULL)
         rpc->env.log_level = config->log_level;
-    arena_init(&rpc->incoming);
     arena_init_trusted(&rpc->outgoing);
     error = make(rpc, reason != NULL ? reason : &ignored);
     if (error < 0) {
@@ -690,11 +689,9 @@ void rpc_free(struct rpc *rpc)
     connections_release(rpc);
     listener_free(rpc->listener);
     free_events(rpc);
-    segment_pool_release(&rpc->segments);
     trace_close(rpc->trace);
     node_release(rpc->node);
     counters_release(&rpc->counters);
-    arena_release(&rpc->incoming);
     arena_release(&rpc->outgoing);
     env_release(&rpc->env);
     if (!rpc->shares)
