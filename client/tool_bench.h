@@ -6,7 +6,7 @@
  * one ends, its callback records how long it took and starts the next, so a
  * measurement is no work but the library's own. The main thread only watches.
  *
- * What a client counts, it counts under a lock of its own, for which nobody
+ * What a thread counts, it counts under a lock of its own, for which nobody
  * competes but the main thread, ten times a second.
  */
 #ifndef CLIENT_TOOL_BENCH_H

@@ -3,9 +3,12 @@
  * tool_bench_load: clients and stages. See tool_bench.h.
  *
  * A slot is room for one operation under way. A client takes an operation from
- * its share of the stage, starts it outside its lock (the callback may run
+ * its share of the stage, starts it outside the lock (the callback may run
  * first), and when none is left the slot rests. The stage is over when all
  * slots rest. A slot whose operation could not even start rests too.
+ *
+ * All clients of a thread share what they count, and the lock: the thread takes
+ * it for every operation, and hardly anybody else ever does.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,25 +31,32 @@ struct slot {
     uint32_t key;
 };
 
-struct bench_client {
-    struct bench *bench;
-    struct pbkv *store;
-    struct slot *slots;
+struct bench_thread {
+    struct pbkv_loop *loop;
 
-    pthread_mutex_t lock; /* guards the rest */
-    uint64_t random;
-    uint64_t left;     /* operations of its share not yet begun */
-    uint32_t next_key; /* of BENCH_FILL */
+    pthread_mutex_t lock; /* guards the rest, and that of its clients */
     uint64_t failed;
     uint64_t missing;
     enum pbkv_status failure; /* of the first that failed, or PBKV_OK */
     struct histogram latency;
 };
 
+struct bench_client {
+    struct bench *bench;
+    struct bench_thread *thread;
+    struct pbkv *store;
+    struct slot *slots;
+
+    /* Guarded by the thread's lock. */
+    uint64_t random;
+    uint64_t left;     /* operations of its share not yet begun */
+    uint32_t next_key; /* of BENCH_FILL */
+};
+
 struct bench {
     struct tool *tool;
     const struct bench_plan *plan;
-    struct pbkv_loop **loops; /* as many as there are threads */
+    struct bench_thread *threads;
     struct bench_client *clients;
     uint32_t opened;        /* of them */
     char *value;            /* that every write stores */
@@ -60,7 +70,7 @@ struct bench {
 /* ---- Operations --------------------------------------------------------- */
 
 /* Chooses what a slot does next. Returns false when nothing is left to do. The
- * client's lock is held. */
+ * lock is held. */
 static bool choose(struct bench_client *client, struct slot *slot)
 {
     const struct bench_plan *plan = client->bench->plan;
@@ -89,11 +99,11 @@ static void rest_slot(struct bench *bench)
     pthread_mutex_unlock(&bench->lock);
 }
 
-/* The client's lock is held. */
-static void count_failure(struct bench_client *client, enum pbkv_status status)
+/* The lock is held. */
+static void count_failure(struct bench_thread *thread, enum pbkv_status status)
 {
-    if (client->failed++ == 0)
-        client->failure = status;
+    if (thread->failed++ == 0)
+        thread->failure = status;
 }
 
 static void on_end(void *context, const struct pbkv_result *result);
@@ -117,9 +127,9 @@ static void launch(struct slot *slot, uint64_t now_ns)
                                 bench->plan->value_size, 0, on_end, slot);
     if (status == PBKV_OK)
         return;
-    pthread_mutex_lock(&client->lock);
-    count_failure(client, status);
-    pthread_mutex_unlock(&client->lock);
+    pthread_mutex_lock(&client->thread->lock);
+    count_failure(client->thread, status);
+    pthread_mutex_unlock(&client->thread->lock);
     rest_slot(bench);
 }
 
@@ -128,18 +138,19 @@ static void on_end(void *context, const struct pbkv_result *result)
 {
     struct slot *slot = context;
     struct bench_client *client = slot->client;
+    struct bench_thread *thread = client->thread;
     uint64_t now_ns = tool_now_ns();
     bool goes_on;
 
-    pthread_mutex_lock(&client->lock);
+    pthread_mutex_lock(&thread->lock);
     if (result->status == PBKV_OK || result->status == PBKV_NO_KEY)
-        histogram_add(&client->latency, now_ns - slot->began_ns);
+        histogram_add(&thread->latency, now_ns - slot->began_ns);
     else
-        count_failure(client, result->status);
+        count_failure(thread, result->status);
     if (result->status == PBKV_NO_KEY)
-        client->missing++;
+        thread->missing++;
     goes_on = choose(client, slot);
-    pthread_mutex_unlock(&client->lock);
+    pthread_mutex_unlock(&thread->lock);
     if (goes_on)
         launch(slot, now_ns);
     else
@@ -175,19 +186,25 @@ static void prepare(struct bench *bench, enum bench_stage stage)
     uint64_t operations = operations_of(bench, stage);
 
     bench->stage = stage;
+    for (uint32_t i = 0; i < bench->plan->threads; i++) {
+        struct bench_thread *thread = &bench->threads[i];
+
+        pthread_mutex_lock(&thread->lock);
+        thread->failed = 0;
+        thread->missing = 0;
+        thread->failure = PBKV_OK;
+        memset(&thread->latency, 0, sizeof(thread->latency));
+        pthread_mutex_unlock(&thread->lock);
+    }
     for (uint32_t i = 0; i < bench->opened; i++) {
         struct bench_client *client = &bench->clients[i];
 
-        pthread_mutex_lock(&client->lock);
+        pthread_mutex_lock(&client->thread->lock);
         client->left = operations == UINT64_MAX
                            ? UINT64_MAX
                            : share_of(bench, i, operations);
         client->next_key = i;
-        client->failed = 0;
-        client->missing = 0;
-        client->failure = PBKV_OK;
-        memset(&client->latency, 0, sizeof(client->latency));
-        pthread_mutex_unlock(&client->lock);
+        pthread_mutex_unlock(&client->thread->lock);
     }
 }
 
@@ -196,9 +213,9 @@ static void start_slot(struct slot *slot)
     struct bench_client *client = slot->client;
     bool begins;
 
-    pthread_mutex_lock(&client->lock);
+    pthread_mutex_lock(&client->thread->lock);
     begins = choose(client, slot);
-    pthread_mutex_unlock(&client->lock);
+    pthread_mutex_unlock(&client->thread->lock);
     if (begins)
         launch(slot, tool_now_ns());
     else
@@ -219,9 +236,11 @@ static void start(struct bench *bench)
 static void stop(struct bench *bench)
 {
     for (uint32_t i = 0; i < bench->opened; i++) {
-        pthread_mutex_lock(&bench->clients[i].lock);
-        bench->clients[i].left = 0;
-        pthread_mutex_unlock(&bench->clients[i].lock);
+        struct bench_client *client = &bench->clients[i];
+
+        pthread_mutex_lock(&client->thread->lock);
+        client->left = 0;
+        pthread_mutex_unlock(&client->thread->lock);
     }
 }
 
@@ -229,10 +248,10 @@ static void show_progress(struct bench *bench)
 {
     uint64_t done = 0;
 
-    for (uint32_t i = 0; i < bench->opened; i++) {
-        pthread_mutex_lock(&bench->clients[i].lock);
-        done += bench->clients[i].latency.count;
-        pthread_mutex_unlock(&bench->clients[i].lock);
+    for (uint32_t i = 0; i < bench->plan->threads; i++) {
+        pthread_mutex_lock(&bench->threads[i].lock);
+        done += bench->threads[i].latency.count;
+        pthread_mutex_unlock(&bench->threads[i].lock);
     }
     tool_progress_update(&bench->tool->progress, done,
                          done * bench->plan->value_size);
@@ -274,16 +293,16 @@ static enum pbkv_status collect(struct bench *bench, struct measure *measure)
 {
     enum pbkv_status failure = PBKV_OK;
 
-    for (uint32_t i = 0; i < bench->opened; i++) {
-        struct bench_client *client = &bench->clients[i];
+    for (uint32_t i = 0; i < bench->plan->threads; i++) {
+        struct bench_thread *thread = &bench->threads[i];
 
-        pthread_mutex_lock(&client->lock);
-        histogram_merge(&measure->latency, &client->latency);
-        measure->failed += client->failed;
-        measure->missing += client->missing;
+        pthread_mutex_lock(&thread->lock);
+        histogram_merge(&measure->latency, &thread->latency);
+        measure->failed += thread->failed;
+        measure->missing += thread->missing;
         if (failure == PBKV_OK)
-            failure = client->failure;
-        pthread_mutex_unlock(&client->lock);
+            failure = thread->failure;
+        pthread_mutex_unlock(&thread->lock);
     }
     measure->operations = measure->latency.count;
     return failure;
@@ -323,29 +342,31 @@ static int open_client(struct bench *bench, uint32_t number)
 {
     struct bench_client *client = &bench->clients[number];
     const struct bench_plan *plan = bench->plan;
+    struct bench_thread *thread = &bench->threads[number % plan->threads];
     char name[16];
     int status;
 
     snprintf(name, sizeof(name), "bench%u", (unsigned)number);
-    status =
-        tool_open_handle(bench->tool, name, plan->outstanding,
-                         bench->loops[number % plan->threads], &client->store);
+    status = tool_open_handle(bench->tool, name, plan->outstanding,
+                              thread->loop, &client->store);
     if (status != TOOL_OK)
         return status;
     client->bench = bench;
+    client->thread = thread;
     client->random = ((uint64_t)plan->seed << 32) + number;
     client->slots = memory_new(plan->outstanding * sizeof(*client->slots));
     for (uint32_t i = 0; i < plan->outstanding; i++)
         client->slots[i].client = client;
-    pthread_mutex_init(&client->lock, NULL);
     bench->opened++;
     return TOOL_OK;
 }
 
-static int open_loops(struct bench *bench)
+static int open_threads(struct bench *bench)
 {
+    for (uint32_t i = 0; i < bench->plan->threads; i++)
+        pthread_mutex_init(&bench->threads[i].lock, NULL);
     for (uint32_t i = 0; i < bench->plan->threads; i++) {
-        if (pbkv_loop_open(&bench->loops[i]) != PBKV_OK) {
+        if (pbkv_loop_open(&bench->threads[i].loop) != PBKV_OK) {
             tool_say(bench->tool, "cannot start a thread: %s", strerror(errno));
             return TOOL_NEGATIVE;
         }
@@ -364,8 +385,8 @@ int bench_open(struct tool *tool, const struct bench_plan *plan,
     new->plan = plan;
     new->value = memory_new(plan->value_size + 1);
     memset(new->value, 'v', plan->value_size);
-    new->loops = memory_new(plan->threads * sizeof(struct pbkv_loop *));
-    status = open_loops(new);
+    new->threads = memory_new(plan->threads * sizeof(*new->threads));
+    status = open_threads(new);
     new->clients = memory_new(plan->clients * sizeof(*new->clients));
     pthread_mutex_init(&new->lock, NULL);
     pthread_condattr_init(&attributes);
@@ -384,15 +405,16 @@ void bench_close(struct bench *bench)
         return;
     for (uint32_t i = 0; i < bench->opened; i++) {
         pbkv_close(bench->clients[i].store);
-        pthread_mutex_destroy(&bench->clients[i].lock);
         free(bench->clients[i].slots);
     }
-    for (uint32_t i = 0; i < bench->plan->threads; i++)
-        pbkv_loop_close(bench->loops[i]);
+    for (uint32_t i = 0; i < bench->plan->threads; i++) {
+        pbkv_loop_close(bench->threads[i].loop);
+        pthread_mutex_destroy(&bench->threads[i].lock);
+    }
     pthread_cond_destroy(&bench->rested);
     pthread_mutex_destroy(&bench->lock);
     free(bench->clients);
-    free(bench->loops);
+    free(bench->threads);
     free(bench->value);
     free(bench);
 }

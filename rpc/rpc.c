@@ -254,7 +254,6 @@ static void run_post(struct rpc *rpc, const struct post *post)
         return;
     }
     post->function(post->argument, rpc->node, &rpc->env);
-    rpc->node->type->check(rpc->node);
     effects_carry_out(rpc);
 }
 

@@ -154,7 +154,8 @@ void rpc_stop(struct rpc *rpc);
 int rpc_stop_on_signals(struct rpc *rpc);
 
 /* A function to run in the loop's thread, with the node and an env for its
- * effects. It is an event of the node like any other. */
+ * effects. It is an event of the node like any other; what it calls of a role
+ * ends with the role's own check. */
 typedef void (*rpc_posted_function)(void *argument, struct node *node,
                                     struct env *env);
 
