@@ -232,7 +232,7 @@ bool client_cancel(struct client *client, struct env *env, uint64_t tag)
 {
     struct call *call, *next;
 
-    HASH_ITER(hh, client->calls, call, next)
+    DL_FOREACH_SAFE2(client->calls.first, call, next, after)
     {
         if (call->call != tag || call->kind == PBKV__BODY__KIND_OPEN_SESSION)
             continue;
@@ -313,7 +313,7 @@ static uint32_t next_stride(const struct client *client)
 
     if (longest == 1 || client->hurry > 0 || client->view_wanted)
         return 1;
-    for (call = client->calls; call; call = call->hh.next) {
+    for (call = client->calls.first; call; call = call->after) {
         if (call->refused ||
             (call->ticks_left > 0 && call->ticks_left <= 2 * longest))
             return 1;
@@ -331,7 +331,7 @@ static void client_on_timer(struct node *node, struct env *env, unsigned slot)
     client->hurry -= client->hurry < ticks ? client->hurry : ticks;
     client_view_tick(client, env, ticks);
     client_sessions_check(client);
-    HASH_ITER(hh, client->calls, call, next)
+    DL_FOREACH_SAFE2(client->calls.first, call, next, after)
     {
         call_check(client, call);
         client_call_tick(client, env, call, ticks);
@@ -347,16 +347,16 @@ static void clone_calls(const struct client *client, struct client *copy)
 {
     const struct call *call;
 
-    copy->calls = NULL;
+    copy->calls = (struct call_table){0};
     copy->spare = NULL;
     copy->spares = 0;
-    for (call = client->calls; call; call = call->hh.next) {
+    for (call = client->calls.first; call; call = call->after) {
         struct call *twin = memory_new(sizeof(*twin));
 
         *twin = *call;
         bytes_share(twin->key);
         bytes_share(twin->value);
-        HASH_ADD(hh, copy->calls, tag, sizeof(twin->tag), twin);
+        call_table_add(&copy->calls, twin);
     }
     copy->queue = NULL;
     for (call = client->queue; call; call = call->next) {
@@ -382,11 +382,12 @@ static struct node *client_clone(const struct node *node)
 static void client_release(struct node *node)
 {
     struct client *client = client_of(node);
+    struct call *first = client->calls.first;
     struct call *call, *next;
 
-    HASH_ITER(hh, client->calls, call, next)
+    call_table_release(&client->calls);
+    DL_FOREACH_SAFE2(first, call, next, after)
     {
-        HASH_DEL(client->calls, call);
         bytes_release(call->key);
         bytes_release(call->value);
         free(call);
@@ -470,7 +471,7 @@ static void client_describe(const struct node *node, struct sink *sink)
     describe_haste(client, sink);
     for (uint32_t i = 0; i < client->config.sessions_max; i++)
         describe_session(&client->sessions[i], sink);
-    for (call = client->calls; call; call = call->hh.next)
+    for (call = client->calls.first; call; call = call->after)
         describe_call(call, sink);
     for (call = client->queue; call; call = call->next)
         sink_u64(sink, "queued", call->tag);
@@ -482,7 +483,7 @@ static void client_check(const struct node *node)
 {
     const struct client *client = client_of_const(node);
 
-    assert(HASH_COUNT(client->calls) == client->callers + client->opening);
+    assert(client->calls.count == client->callers + client->opening);
     assert(client->callers <= client->config.calls_max);
     assert(client->viewers + client->waiting <= client->callers);
     assert(client->callers == 0 || client->ticking);

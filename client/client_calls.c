@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "client/client_state.h"
+#include "node/memory.h"
 #include "node/message.h"
 
 enum { SPARES_MAX = 64 /* calls that are kept for others */ };
@@ -50,15 +51,14 @@ struct call *client_calls_add(struct client *client, Pbkv__Body__KindCase kind)
     call->kind = kind;
     call->session = CLIENT_NO_SESSION;
     call->pause = 1;
-    HASH_ADD(hh, client->calls, tag, sizeof(call->tag), call);
+    call_table_add(&client->calls, call);
     return call;
 }
 
 struct call *client_calls_find(const struct client *client, uint64_t tag)
 {
-    struct call *call;
+    struct call *call = call_table_find(&client->calls, tag);
 
-    HASH_FIND(hh, client->calls, &tag, sizeof(tag), call);
     assert(!call || call->tag == tag);
     return call;
 }
@@ -66,9 +66,9 @@ struct call *client_calls_find(const struct client *client, uint64_t tag)
 void client_call_renew(struct client *client, struct call *call)
 {
     assert(client->last_tag < UINT64_MAX);
-    HASH_DEL(client->calls, call);
+    call_table_remove(&client->calls, call);
     call->tag = ++client->last_tag;
-    HASH_ADD(hh, client->calls, tag, sizeof(call->tag), call);
+    call_table_add(&client->calls, call);
 }
 
 bool client_call_is_update(const struct call *call)
@@ -225,7 +225,7 @@ void client_call_forget(struct client *client, struct call *call)
         assert(client->viewers > 0);
         client->viewers--;
     }
-    HASH_DEL(client->calls, call);
+    call_table_remove(&client->calls, call);
     bytes_release(call->key);
     bytes_release(call->value);
     call_free(client, call);

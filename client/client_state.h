@@ -4,7 +4,8 @@
  * sessions and the view each have a file of functions; they meet here.
  *
  *   client.c          the node: events in, dispatch, ticks, clone, describe
- *   client_calls.c    the table of calls; sending one; ending one
+ *   client_table.c    the calls under way, by tag
+ *   client_calls.c    a call begins; sending one; ending one
  *   client_replies.c  one function for each message that ends a call
  *   client_sessions.c which update goes into which session
  *   client_view.c     the cached view (rule C1)
@@ -18,19 +19,8 @@
 #ifndef CLIENT_CLIENT_STATE_H
 #define CLIENT_CLIENT_STATE_H
 
-#include <assert.h>
-#include <stdlib.h>
-
 #include "client/client.h"
-#include "node/memory.h"
-
-#define uthash_malloc(size)       memory_new(size)
-#define uthash_free(memory, size) free(memory)
-#define uthash_fatal(message)     assert(0 && message)
-/* Tags are counted up, so their low bits are as good as any hash. */
-#define HASH_FUNCTION(key, length, hash)                                       \
-    ((hash) = (unsigned)*(const uint64_t *)(key))
-#include <uthash.h>
+#include "client/client_table.h"
 
 #define CLIENT_NO_SESSION UINT32_MAX
 
@@ -39,8 +29,10 @@ enum client_transmissions { SENT_NEVER, SENT_ONCE, SENT_AGAIN };
 /* What the end of a call looks at comes first: with many calls under way, most
  * of them are not in a cache. */
 struct call {
-    uint64_t tag; /* on the wire; the table's key */
-    UT_hash_handle hh;
+    uint64_t tag;       /* on the wire; the table's key */
+    struct call *chain; /* these three are the table's */
+    struct call *before;
+    struct call *after;
 
     uint64_t call; /* the caller's tag; 0 for OPEN_SESSION */
     struct bytes *key;
@@ -94,7 +86,7 @@ struct client {
 
     /* Calls under way, in the order of their tags. callers counts those that
      * somebody waits for, viewers the GET_VIEWs among them. */
-    struct call *calls;
+    struct call_table calls;
     struct call *spare; /* calls that ended, for the next ones; by `next` */
     uint32_t spares;
     uint64_t last_tag;

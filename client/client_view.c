@@ -16,6 +16,8 @@
  */
 #include <assert.h>
 
+#include <utlist.h>
+
 #include "client/client_state.h"
 
 enum {
@@ -89,7 +91,7 @@ static void view_send_calls(struct client *client, struct env *env)
 {
     struct call *call, *next;
 
-    HASH_ITER(hh, client->calls, call, next)
+    DL_FOREACH_SAFE2(client->calls.first, call, next, after)
     {
         if (!client_call_is_for_primary(call) || call->queued)
             continue;
@@ -146,7 +148,7 @@ static void view_answer_calls(struct client *client, struct env *env,
 {
     struct call *call, *next;
 
-    HASH_ITER(hh, client->calls, call, next)
+    DL_FOREACH_SAFE2(client->calls.first, call, next, after)
     {
         if (client->viewers == 0)
             break;

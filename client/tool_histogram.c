@@ -13,12 +13,7 @@ enum { PARTS = 1 << HISTOGRAM_BITS };
 /* Returns the position of the highest bit of a value that is not 0. */
 static unsigned highest_bit(uint64_t value)
 {
-    unsigned bit = 0;
-
-    for (unsigned step = 32; step > 0; step /= 2)
-        if (value >> (bit + step) != 0)
-            bit += step;
-    return bit;
+    return 63 - (unsigned)__builtin_clzll(value);
 }
 
 static size_t slot_of(uint64_t ns)

@@ -75,7 +75,7 @@ static void after_event(struct script *script, const struct env *env)
         if (env->effects[i].kind == EFFECT_ANSWER)
             note_end(script, env->effects[i].answer.body);
     }
-    for (call = script->client->calls; call; call = call->hh.next) {
+    for (call = script->client->calls.first; call; call = call->after) {
         if (call->ticks_left > 0)
             call->ticks_left = DEADLINE_TICKS;
     }

@@ -111,10 +111,10 @@ static void answer_raw(struct stage *stage)
 /* The answer that a call under way waits for, if it is one octet away. */
 static void answer_well(struct stage *stage)
 {
-    struct call *call = stage->client->calls;
+    struct call *call = stage->client->calls.first;
 
     for (uint32_t i = dice_below(stage->dice, 8); i > 0 && call; i--)
-        call = call->hh.next;
+        call = call->after;
     if (call == NULL)
         return;
     hint(stage);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * client_calls: yours in lab 1B: the calls under way; see client_state.h and
- * rules C1 and C2. The table of calls is a uthash table by tag.
+ * rules C1 and C2. The table of calls is in client_table.h.
  */
 #include "client/client_state.h"
 #include "node/unfinished.h"
