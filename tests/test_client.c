@@ -12,7 +12,10 @@
 
 #include <signal.h>
 
+#include "client/client_state.h"
+#include "node/memory.h"
 #include "node/message.h"
+#include "node/random.h"
 #include "tests/suite.h"
 
 enum {
@@ -1754,8 +1757,66 @@ TEST(every_call_ends_exactly_once_whatever_happens)
     table_free(table);
 }
 
+/* ---- The table of calls -------------------------------------------------- */
+
+enum { TABLE_STEPS = 20000, TABLE_CALLS = 200, TABLE_OLD = 5 };
+
+/* Whether the table has these calls and no others, and has them in order. */
+static bool table_has(const struct call_table *table, struct call *const all[],
+                      uint32_t count)
+{
+    const struct call *call = table->first;
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (call_table_find(table, all[i]->tag) != all[i] || !call ||
+            call->tag <= last)
+            return false;
+        last = call->tag;
+        call = call->after;
+    }
+    return table->count == count && !call;
+}
+
+/* Calls come and go at random; the first few stay and are in the way of those
+ * whose tags have the same low bits. */
+TEST(calls_are_found_whatever_ended_before_them)
+{
+    struct call_table table = {0};
+    struct call *all[TABLE_CALLS];
+    uint64_t random = 1, tag = 0;
+    uint32_t count = 0;
+
+    ck_assert_ptr_null(call_table_find(&table, 1));
+    for (int step = 0; step < TABLE_STEPS; step++) {
+        bool adds = count <= TABLE_OLD || random_between(&random, 0, 1) == 1;
+
+        if (adds && count < TABLE_CALLS) {
+            all[count] = memory_new(sizeof(*all[count]));
+            all[count]->tag = ++tag;
+            call_table_add(&table, all[count++]);
+        } else {
+            uint32_t gone = random_between(&random, TABLE_OLD, count - 1);
+            uint64_t gone_tag = all[gone]->tag;
+
+            call_table_remove(&table, all[gone]);
+            free(all[gone]);
+            all[gone] = all[--count];
+            ck_assert_ptr_null(call_table_find(&table, gone_tag));
+        }
+        ck_assert_msg(table_has(&table, all, count), "after step %d", step);
+    }
+    while (count > 0) {
+        call_table_remove(&table, all[--count]);
+        free(all[count]);
+    }
+    ck_assert_ptr_null(table.first);
+    call_table_release(&table);
+}
+
 SUITE(
-    "client", CASE(the_first_call_asks_the_view_service),
+    "client", CASE(calls_are_found_whatever_ended_before_them),
+    CASE(the_first_call_asks_the_view_service),
     CASE(a_cached_view_is_not_asked_for_again),
     CASE(a_lost_primary_makes_the_view_service_asked_until_there_is_another),
     CASE(a_primary_that_answers_is_not_lost_any_more),

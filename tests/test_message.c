@@ -344,6 +344,54 @@ TEST(every_message_comes_back_as_it_was)
 }
 
 /* Keys and values are octets: zeros and all, and lengths are exact. */
+/* A copy says the same, and needs nothing of what it was made of. */
+TEST(a_copy_of_every_message_is_its_own)
+{
+    struct samples samples;
+    Pbkv__Body *copies[KINDS];
+    struct bytes *before[KINDS];
+
+    make_samples(&samples);
+    for (size_t i = 0; i < KINDS; i++) {
+        before[i] = message_encode(&samples.bodies[i]);
+        copies[i] = message_copy(&samples.bodies[i]);
+    }
+    memset(&samples, 0xff, sizeof(samples));
+    for (size_t i = 0; i < KINDS; i++) {
+        struct bytes *after = message_encode(copies[i]);
+
+        ck_assert(bytes_equal(before[i], after));
+        bytes_release(after);
+        bytes_release(before[i]);
+        message_free(copies[i]);
+    }
+    message_free(NULL);
+}
+
+/* Most calls end with one of these, which are not copied like all others. */
+TEST(a_copy_of_a_reply_has_its_own_value)
+{
+    char value[] = "any octets";
+    Pbkv__Body body = PBKV__BODY__INIT;
+    Pbkv__Reply reply = PBKV__REPLY__INIT;
+    Pbkv__Body *copy;
+
+    body.kind_case = PBKV__BODY__KIND_REPLY;
+    body.reply = &reply;
+    reply.call = 7;
+    reply.status = PBKV__STATUS__OK;
+    reply.value = octets(value);
+    copy = message_copy(&body);
+    memset(value, 'x', sizeof(value));
+    memset(&reply, 0, sizeof(reply));
+    ck_assert_int_eq(copy->kind_case, PBKV__BODY__KIND_REPLY);
+    ck_assert_uint_eq(copy->reply->call, 7);
+    ck_assert_int_eq(copy->reply->status, PBKV__STATUS__OK);
+    ck_assert_uint_eq(copy->reply->value.len, 10);
+    ck_assert_mem_eq(copy->reply->value.data, "any octets", 10);
+    message_free(copy);
+}
+
 TEST(octets_of_any_value_come_back)
 {
     struct samples samples;
@@ -1698,6 +1746,8 @@ TEST(a_summary_shows_keys_safely)
 
 SUITE("message", CASE(there_is_a_sample_of_every_kind),
       CASE(every_message_comes_back_as_it_was),
+      CASE(a_copy_of_every_message_is_its_own),
+      CASE(a_copy_of_a_reply_has_its_own_value),
       CASE(octets_of_any_value_come_back), CASE(a_frame_comes_back_as_it_was),
       CASE(a_frame_is_read_as_protobuf_would),
       CASE(frequent_messages_are_written_as_protobuf_would),
