@@ -105,6 +105,43 @@ TEST(functions_that_never_ran_are_told_so_when_the_loop_is_freed)
     ck_assert(released);
 }
 
+enum { LINKS = 10 };
+
+/* A function that posts itself again from the loop's thread. */
+struct chain {
+    struct rpc *rpc;
+    struct tally tally;
+    int refused;
+};
+
+static void run_link(void *argument, struct node *node, struct env *env)
+{
+    struct chain *chain = argument;
+
+    tally_post(&chain->tally, node, env);
+    if (chain->tally.run == LINKS)
+        rpc_stop(chain->rpc);
+    chain->refused += rpc_post_here(chain->rpc, run_link, chain) < 0;
+}
+
+/* One by one, so that the sockets get their turn; the last one is accepted
+ * before the loop has heard of the stop, and is told that it never ran. */
+TEST(a_function_posted_in_the_loop_may_post_another)
+{
+    struct runner a;
+    struct chain chain = {0};
+
+    runner_init(&a, "a", "127.0.0.1:0");
+    ck_assert_int_eq(runner_open(&a), 0);
+    chain.rpc = a.rpc;
+    ck_assert_int_eq(rpc_post(a.rpc, run_link, &chain), 0);
+    ck_assert_int_eq(rpc_run(a.rpc), 0);
+    runner_end(&a);
+    ck_assert_int_eq(chain.tally.run, LINKS);
+    ck_assert_int_eq(chain.tally.cleaned, 1);
+    ck_assert_int_eq(chain.refused, 1);
+}
+
 static void die(void *argument, struct node *node, struct env *env)
 {
     const struct peer *to = argument;
@@ -899,6 +936,7 @@ SUITE("rpc", CASE(a_stop_before_the_loop_runs_is_not_lost),
       CASE(another_thread_stops_the_loop),
       CASE(functions_posted_before_the_stop_run_and_later_ones_are_refused),
       CASE(functions_that_never_ran_are_told_so_when_the_loop_is_freed),
+      CASE(a_function_posted_in_the_loop_may_post_another),
       CASE(a_fatal_event_stops_the_loop_after_the_effects_before_it),
       CASE(a_node_that_dies_at_its_start_never_enters_the_loop),
       CASE(a_signal_stops_the_loop), CASE(incarnations_only_rise),
