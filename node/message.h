@@ -88,8 +88,9 @@ struct bytes *message_encode(const Pbkv__Body *body);
  * holds, and whose length becomes the body's. */
 struct bytes *message_encode_in(const Pbkv__Body *body, struct bytes *room);
 
-/* Returns a copy of a message that a role may see, in memory of its own.
- * message_free frees it; NULL is allowed. */
+/* Returns a copy of a message that a role may see, in memory of its own; fields
+ * that are not in pbkv.proto may be left out. message_free frees it; NULL is
+ * allowed. */
 Pbkv__Body *message_copy(const Pbkv__Body *body);
 void message_free(Pbkv__Body *body);
 
