@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "node/message_codec.h"
+#include "node/message_head.h"
 
 enum {
     ARENA_ALIGNMENT = 16,
@@ -101,15 +102,18 @@ static int failure(const struct arena *arena)
     return arena->exhausted ? -E2BIG : -EBADMSG;
 }
 
-/* Returns 0 when a frame means something, or -EPROTO. */
-static int check_frame(const Pbkv__Frame *frame)
+static bool peers_are_valid(const Pbkv__Frame *frame)
+{
+    return frame->from && frame->from->address.len > 0 &&
+           peer_message_is_valid(frame->from) &&
+           peer_message_is_valid(frame->to);
+}
+
+/* Returns 0 when the bodies of a frame mean something, or -EPROTO. */
+static int check_bodies(const Pbkv__Frame *frame)
 {
     int result = 0;
 
-    if (!frame->from || frame->from->address.len == 0 ||
-        !peer_message_is_valid(frame->from) ||
-        !peer_message_is_valid(frame->to))
-        return -EPROTO;
     if (frame->n_bodies < 1 || frame->n_bodies > FRAME_BODIES_LIMIT)
         return -EPROTO;
     for (size_t i = 0; i < frame->n_bodies && result == 0; i++)
@@ -128,7 +132,20 @@ int frame_decode(struct arena *arena, const uint8_t *data, size_t length,
     *frame = message_read_frame(arena, data, length);
     if (!*frame)
         return failure(arena);
-    return check_frame(*frame);
+    return peers_are_valid(*frame) ? check_bodies(*frame) : -EPROTO;
+}
+
+Pbkv__Frame *frame_decode_known(struct arena *arena,
+                                const struct known_head *known,
+                                const uint8_t *data, size_t length)
+{
+    Pbkv__Frame *frame;
+
+    if (begin(arena, length) < 0)
+        return NULL;
+    arena->borrows = true;
+    frame = message_read_known_frame(arena, known, data, length);
+    return frame && check_bodies(frame) == 0 ? frame : NULL;
 }
 
 int message_decode(struct arena *arena, const uint8_t *data, size_t length,

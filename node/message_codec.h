@@ -4,6 +4,7 @@
  *
  *   message.c        arena and entry points
  *   message_frame.c  what is around a body, and which decoder a body gets
+ *   message_head.c   what is in front of a body, if it was so the last time
  *   message_hot.c    a codec by hand for the messages that every operation
  *                    needs: Get, Put, Append, Reply without a view, Forward
  *                    and ForwardAck
@@ -36,6 +37,20 @@ Pbkv__Body *message_read_body(struct arena *arena, const uint8_t *data,
 /* Copies octets of a message, some at least, into the arena. Returns false when
  * it is exhausted. */
 bool message_own_octets(struct arena *arena, ProtobufCBinaryData *octets);
+
+struct known_head;
+
+/* Decodes a Frame in the same way if its head repeats the known one, else
+ * returns NULL. */
+Pbkv__Frame *message_read_known_frame(struct arena *arena,
+                                      const struct known_head *known,
+                                      const uint8_t *data, size_t length);
+
+/* Reads the stamp of a frame whose head repeats the known one. Returns false
+ * when it does not. */
+bool message_read_known_head(struct arena *arena,
+                             const struct known_head *known,
+                             struct wire_reader *reader, Pbkv__Frame *frame);
 
 /* Reads a field of octets if its tag comes next. They stay where they are if
  * the arena borrows, and are copied into it otherwise. */

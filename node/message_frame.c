@@ -8,17 +8,11 @@
  * which it was.
  */
 #include "node/message_codec.h"
+#include "node/message_head.h"
 
 enum {
-    FRAME_FROM = 1,
-    FRAME_TO = 2,
-    FRAME_LAMPORT = 3,
-    FRAME_VECTOR = WIRE_TAG(4, WIRE_DELIMITED),
-    FRAME_BODIES = WIRE_TAG(6, WIRE_DELIMITED),
-    PEER_ADDRESS = 1,
-    PEER_INCARNATION = 2,
-    ENTRY_HOST = 1,
-    ENTRY_TIME = 2,
+    TAG_VECTOR = WIRE_TAG(FRAME_VECTOR, WIRE_DELIMITED),
+    TAG_BODIES = WIRE_TAG(FRAME_BODIES, WIRE_DELIMITED),
 };
 
 /* A frame with its peers: one piece of memory. */
@@ -50,7 +44,7 @@ static bool read_entry(struct arena *arena, struct wire_reader *reader,
     struct wire_reader inside;
 
     *entry = (Pbkv__ClockEntry)PBKV__CLOCK_ENTRY__INIT;
-    return wire_take_tag(reader, FRAME_VECTOR) &&
+    return wire_take_tag(reader, TAG_VECTOR) &&
            wire_read_inside(reader, &inside) &&
            message_read_octets(arena, &inside, ENTRY_HOST, &entry->host) &&
            wire_read_number(&inside, ENTRY_TIME, &entry->time) &&
@@ -60,7 +54,7 @@ static bool read_entry(struct arena *arena, struct wire_reader *reader,
 static bool read_vector(struct arena *arena, struct wire_reader *reader,
                         Pbkv__Frame *frame)
 {
-    size_t count = wire_count(*reader, FRAME_VECTOR);
+    size_t count = wire_count(*reader, TAG_VECTOR);
     Pbkv__ClockEntry *entries;
 
     if (count == 0)
@@ -81,7 +75,7 @@ static Pbkv__Body *read_body(struct arena *arena, struct wire_reader *reader)
 {
     struct wire_reader inside;
 
-    if (!wire_take_tag(reader, FRAME_BODIES) ||
+    if (!wire_take_tag(reader, TAG_BODIES) ||
         !wire_read_inside(reader, &inside))
         return NULL;
     return message_read_body(arena, inside.at,
@@ -157,4 +151,20 @@ Pbkv__Frame *message_read_frame(struct arena *arena, const uint8_t *data,
         return frame;
     start_again(arena, used);
     return pbkv__frame__unpack(&arena->allocator, length, data);
+}
+
+Pbkv__Frame *message_read_known_frame(struct arena *arena,
+                                      const struct known_head *known,
+                                      const uint8_t *data, size_t length)
+{
+    struct wire_reader reader = {data, data + length};
+    Pbkv__Frame *frame = arena_take(arena, sizeof(*frame));
+
+    if (!frame)
+        return NULL;
+    *frame = (Pbkv__Frame)PBKV__FRAME__INIT;
+    return message_read_known_head(arena, known, &reader, frame) &&
+                   read_bodies(arena, &reader, frame)
+               ? frame
+               : NULL;
 }

@@ -171,6 +171,11 @@ static inline size_t wire_octets_size(const ProtobufCBinaryData *octets)
                             : 1 + wire_varint_size(octets->len) + octets->len;
 }
 
+static inline size_t wire_fixed64_size(uint64_t value)
+{
+    return value == 0 ? 0 : 1 + sizeof(value);
+}
+
 /* All that write return the place behind what they wrote. */
 static inline uint8_t *wire_put_varint(uint8_t *room, uint64_t value)
 {

@@ -28,6 +28,7 @@
 #ifndef RPC_CONNECTION_H
 #define RPC_CONNECTION_H
 
+#include "node/message_head.h"
 #include "rpc/loop.h"
 
 enum connection_state {
@@ -55,10 +56,11 @@ struct connection {
      * address that last sent on it, or NULL. */
     struct route *route;
 
-    /* Who sent the last frame, and whether that address can be dialled: mostly
-     * the next frame has the same sender. */
+    /* Who sent the last frame, whether that address can be dialled, and the
+     * frame's head: mostly the next frame has the same. */
     struct peer sender;
     bool sender_is_dialable;
+    struct known_head head;
 
     size_t share; /* octets to read in one turn */
     struct event *readable;

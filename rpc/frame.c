@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "clocks/vector.h"
-#include "node/message.h"
+#include "node/message_head.h"
 #include "node/wire.h"
 
 static_assert(2 * 140 + 11 + CLOCK_ENTRIES_LIMIT * 80 + 10 <= FRAME_HEAD_MAX,
@@ -23,53 +23,17 @@ static_assert(2 * 140 + 11 + CLOCK_ENTRIES_LIMIT * 80 + 10 <= FRAME_HEAD_MAX,
 static_assert(BODY_LIMIT + FRAME_HEAD_MAX <= FRAME_LIMIT,
               "the longest frame is within the limit");
 
-/* The fields of the messages in a head (pbkv.proto). */
-enum {
-    FRAME_FROM = 1,
-    FRAME_TO = 2,
-    FRAME_LAMPORT = 3,
-    FRAME_VECTOR = 4,
-    FRAME_BODIES = 6,
-    PEER_ADDRESS = 1,
-    PEER_INCARNATION = 2,
-    ENTRY_HOST = 1,
-    ENTRY_TIME = 2,
-    SHORT_MAX = 0x7f, /* octets of a message whose length takes one octet */
-};
-
-/* Ends a nested message whose fields begin at inside, behind the octet for its
- * length; a length of two octets moves them. */
-static uint8_t *end_nested(uint8_t *inside, uint8_t *end)
-{
-    size_t length = (size_t)(end - inside);
-
-    if (length > SHORT_MAX) {
-        memmove(inside + 1, inside, length);
-        end++;
-    }
-    wire_put_varint(inside - 1, length);
-    return end;
-}
-
-static uint8_t *put_peer(uint8_t *room, unsigned field, const Pbkv__Peer *peer)
-{
-    uint8_t *inside;
-
-    if (peer == NULL)
-        return room;
-    inside = wire_put_tag(room, field, WIRE_DELIMITED) + 1;
-    room = wire_put_octets(inside, PEER_ADDRESS, &peer->address);
-    room = wire_put_fixed64(room, PEER_INCARNATION, peer->incarnation);
-    return end_nested(inside, room);
-}
-
+/* Host names of stamps are so short that the length of an entry takes one
+ * octet, which is written last. */
 static uint8_t *put_entry(uint8_t *room, const Pbkv__ClockEntry *entry)
 {
     uint8_t *inside = wire_put_tag(room, FRAME_VECTOR, WIRE_DELIMITED) + 1;
 
+    assert(entry->host.len <= HOST_NAME_MAX_LENGTH);
     room = wire_put_octets(inside, ENTRY_HOST, &entry->host);
     room = wire_put_number(room, ENTRY_TIME, entry->time);
-    return end_nested(inside, room);
+    inside[-1] = (uint8_t)(room - inside);
+    return room;
 }
 
 static void length_write(uint8_t *room, size_t value)
@@ -95,8 +59,8 @@ void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
 
     assert(frame->n_bodies == 0 && frame->n_vector <= CLOCK_ENTRIES_LIMIT);
     assert(body->length > 0 && body->length <= BODY_LIMIT);
-    end = put_peer(end, FRAME_FROM, frame->from);
-    end = put_peer(end, FRAME_TO, frame->to);
+    end = head_put_peer(end, FRAME_FROM, frame->from);
+    end = head_put_peer(end, FRAME_TO, frame->to);
     end = wire_put_number(end, FRAME_LAMPORT, frame->lamport);
     for (size_t i = 0; i < frame->n_vector; i++)
         end = put_entry(end, frame->vector[i]);

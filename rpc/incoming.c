@@ -63,31 +63,37 @@ static void trace_receipt(struct rpc *rpc, const Pbkv__Frame *frame)
               frame_format(frame, text, sizeof(text)));
 }
 
-/* Whether the frame claims the same sender as the one before it. */
-static bool sender_is_known(const struct connection *connection,
-                            const Pbkv__Peer *claimed)
-{
-    const struct peer *sender = &connection->sender;
-
-    return claimed->incarnation == sender->incarnation &&
-           claimed->address.len == sender->address.length &&
-           memcmp(claimed->address.data, sender->address.text,
-                  claimed->address.len) == 0;
-}
-
 /* Notes who claims to have sent the frame. */
 static void learn_sender(struct connection *connection,
-                         const Pbkv__Peer *claimed)
+                         const Pbkv__Frame *frame)
 {
     struct peer *sender = &connection->sender;
-    int error;
+    int error = peer_from_message(frame->from, sender);
 
-    if (sender_is_known(connection, claimed))
-        return;
-    error = peer_from_message(claimed, sender);
     assert(error == 0 && peer_is_present(sender)); /* frame_decode */
     (void)error;
     connection->sender_is_dialable = address_is_dialable(&sender->address);
+    known_head_learn(&connection->head, frame);
+}
+
+/* Decodes a frame and finds every reason to refuse it. Returns 0 and a frame
+ * from connection->sender, 0 and NULL when it is to be dropped, or a negative
+ * errno. */
+static int examine(struct connection *connection, const uint8_t *data,
+                   size_t length, Pbkv__Frame **frame)
+{
+    struct rpc *rpc = connection->rpc;
+    int error = frame_decode(&rpc->reactor->incoming, data, length, frame);
+
+    if (error < 0)
+        return refuse_undecodable(rpc, error);
+    if (host_clock_check_stamp(*frame) < 0)
+        return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
+    if (is_for_us(rpc, *frame))
+        learn_sender(connection, *frame);
+    else
+        *frame = NULL;
+    return 0;
 }
 
 /* Moves the clocks. A client's entry does not stay in them (rule K4). */
@@ -136,18 +142,16 @@ int incoming_frame(struct connection *connection, const uint8_t *data,
                    size_t length)
 {
     struct rpc *rpc = connection->rpc;
-    Pbkv__Frame *frame = NULL;
+    Pbkv__Frame *frame = frame_decode_known(&rpc->reactor->incoming,
+                                            &connection->head, data, length);
     struct peer from;
-    int error = frame_decode(&rpc->reactor->incoming, data, length, &frame);
+    int error = 0;
 
-    if (error < 0)
-        return refuse_undecodable(rpc, error);
+    if (frame == NULL)
+        error = examine(connection, data, length, &frame);
+    if (error < 0 || frame == NULL)
+        return error;
     node_foresee(rpc->node, frame->bodies, frame->n_bodies);
-    if (host_clock_check_stamp(frame) < 0)
-        return refuse(rpc, "frame.stamp", "impossible clocks", -EPROTO);
-    if (!is_for_us(rpc, frame))
-        return 0;
-    learn_sender(connection, frame->from);
     merge(connection, frame);
     from = connection->sender;
     if (connection->dialled)
