@@ -76,6 +76,7 @@ static size_t entry_add(struct vclock *clock, const void *host, size_t length)
                                                       : entry_stalest(clock);
 
     entry_name(&clock->entries[index], host, length);
+    clock->changes++;
     return index;
 }
 
@@ -86,6 +87,7 @@ void vclock_init(struct vclock *clock, const char *host)
     assert(host_name_is_valid(host, length));
     clock->count = 1;
     clock->next = 0;
+    clock->changes = 1;
     entry_name(&clock->entries[0], host, length);
 }
 
@@ -144,6 +146,7 @@ void vclock_forget(struct vclock *clock, const char *host)
     if (index == 0 || index == clock->count)
         return;
     clock->count--;
+    clock->changes++;
     if (index < clock->count)
         clock->entries[index] = clock->entries[clock->count];
 }

@@ -32,10 +32,13 @@ struct vclock_entry {
 
 /* The owner's entry is always entries[0]; the others are in no order. next is
  * where the next search begins: stamps tend to list hosts in the same order, so
- * it tends to begin at what it looks for. */
+ * it tends to begin at what it looks for. changes begins at 1 and rises
+ * whenever a host is listed or dropped, for those who remember where a host is
+ * (stamp.h); 0 says that nobody counts them, and nobody can remember. */
 struct vclock {
     size_t count;
     size_t next;
+    uint64_t changes;
     struct vclock_entry entries[CLOCK_ENTRIES_LIMIT];
 };
 

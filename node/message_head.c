@@ -9,7 +9,12 @@
 #include <assert.h>
 
 #include "clocks/lamport.h"
+#include "clocks/vector.h"
 #include "node/message_codec.h"
+
+/* What is in front of the time in an entry: tag and length of the entry, both
+ * of one octet, the host's name as a field, and the tag of the time. */
+enum { ENTRY_INSIDE = 2, ENTRY_REST = 3 };
 
 /* ---- Learning ------------------------------------------------------------ */
 
@@ -28,17 +33,19 @@ uint8_t *head_put_peer(uint8_t *room, unsigned field, const Pbkv__Peer *peer)
 }
 
 /* Adds what is in front of the time in an entry. Returns whether it fits. */
-static bool learn_host(struct known_head *known,
-                       const ProtobufCBinaryData *host)
+static bool learn_entry(struct known_head *known, const Pbkv__ClockEntry *entry)
 {
-    size_t length = wire_octets_size(host) + 1;
+    size_t host = wire_octets_size(&entry->host);
+    size_t length = ENTRY_REST + host;
     uint8_t *room = known->octets + known->length;
 
-    if (length > UINT8_MAX || known->hosts == UINT8_MAX ||
+    if (entry->host.len > HOST_NAME_MAX_LENGTH ||
         known->length + 1 + length > KNOWN_HEAD_MAX)
         return false;
     *room++ = (uint8_t)length;
-    room = wire_put_octets(room, ENTRY_HOST, host);
+    room = wire_put_tag(room, FRAME_VECTOR, WIRE_DELIMITED);
+    *room++ = (uint8_t)(host + wire_number_size(entry->time));
+    room = wire_put_octets(room, ENTRY_HOST, &entry->host);
     room = wire_put_tag(room, ENTRY_TIME, WIRE_VARINT);
     known->length = (uint16_t)(room - known->octets);
     known->hosts++;
@@ -55,7 +62,7 @@ void known_head_learn(struct known_head *known, const Pbkv__Frame *frame)
     known->length = known->peers;
     known->hosts = 0;
     for (size_t i = 0; i < frame->n_vector; i++) {
-        if (!learn_host(known, &frame->vector[i]->host)) {
+        if (!learn_entry(known, frame->vector[i])) {
             known->length = 0;
             return;
         }
@@ -80,20 +87,20 @@ static bool take_octets(struct wire_reader *reader, const uint8_t *octets,
     return true;
 }
 
-/* Reads an entry of the stamp whose beginning is known. */
+/* Reads an entry of the stamp whose first octets are known. */
 static bool read_entry(struct wire_reader *reader, const uint8_t *known,
                        size_t length, Pbkv__ClockEntry *entry)
 {
-    struct wire_reader inside;
+    const uint8_t *inside = reader->at + ENTRY_INSIDE;
+    size_t inside_length = known[ENTRY_INSIDE - 1];
 
-    *entry = (Pbkv__ClockEntry)PBKV__CLOCK_ENTRY__INIT;
-    if (!wire_take_tag(reader, WIRE_TAG(FRAME_VECTOR, WIRE_DELIMITED)) ||
-        !wire_read_inside(reader, &inside))
+    if (!take_octets(reader, known, length))
         return false;
-    entry->host = message_octets(inside.at + 2, length - 3);
-    return take_octets(&inside, known, length) &&
-           wire_read_varint(&inside, WIRE_LAST_SHIFT, &entry->time) &&
-           time_is_possible(entry->time) && inside.at == inside.end;
+    *entry = (Pbkv__ClockEntry)PBKV__CLOCK_ENTRY__INIT;
+    entry->host = message_octets(inside + 2, length - ENTRY_REST - 2);
+    return wire_read_varint(reader, WIRE_LAST_SHIFT, &entry->time) &&
+           time_is_possible(entry->time) &&
+           (size_t)(reader->at - inside) == inside_length;
 }
 
 static bool read_vector(struct arena *arena, const struct known_head *known,

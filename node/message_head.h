@@ -36,7 +36,7 @@ enum {
 enum { KNOWN_HEAD_MAX = 512 /* octets; a dozen hosts have room */ };
 
 /* A head without its times. octets begins with from and to as they are on the
- * wire. What is in front of the time in each entry of the stamp follows, with
+ * wire. For each entry of the stamp what is in front of the time follows, with
  * an octet for its length. All zeros: no head is known. */
 struct known_head {
     uint16_t length; /* of octets in use */

@@ -28,6 +28,7 @@
 #ifndef RPC_CONNECTION_H
 #define RPC_CONNECTION_H
 
+#include "clocks/stamp.h"
 #include "node/message_head.h"
 #include "rpc/loop.h"
 
@@ -56,11 +57,13 @@ struct connection {
      * address that last sent on it, or NULL. */
     struct route *route;
 
-    /* Who sent the last frame, whether that address can be dialled, and the
-     * frame's head: mostly the next frame has the same. */
+    /* Who sent the last frame, whether that address can be dialled, the frame's
+     * head, and where in our clock the hosts of its stamp are: mostly the next
+     * frame has the same. */
     struct peer sender;
     bool sender_is_dialable;
     struct known_head head;
+    struct stamp_places places;
 
     size_t share; /* octets to read in one turn */
     struct event *readable;

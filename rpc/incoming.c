@@ -74,6 +74,7 @@ static void learn_sender(struct connection *connection,
     (void)error;
     connection->sender_is_dialable = address_is_dialable(&sender->address);
     known_head_learn(&connection->head, frame);
+    connection->places = (struct stamp_places){0};
 }
 
 /* Decodes a frame and finds every reason to refuse it. Returns 0 and a frame
@@ -100,9 +101,13 @@ static int examine(struct connection *connection, const uint8_t *data,
 static void merge(struct connection *connection, const Pbkv__Frame *frame)
 {
     struct rpc *rpc = connection->rpc;
-    bool honest =
-        host_clock_receive(&rpc->clock, frame, !connection->sender_is_dialable);
+    bool passes = !connection->sender_is_dialable;
+    bool honest = true;
 
+    if ((passes && rpc->trace != NULL) ||
+        !stamp_receive(&rpc->clock, &connection->places, frame, passes,
+                       &honest))
+        honest = host_clock_receive(&rpc->clock, frame, passes);
     rpc->knowledge++;
     trace_receipt(rpc, frame);
     if (!honest)
