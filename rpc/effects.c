@@ -48,8 +48,8 @@ static void pack(struct rpc *rpc, const struct peer *to,
     peer_to_message(to, &to_message);
     frame.from = &from_message;
     frame.to = &to_message;
-    host_clock_stamp(&rpc->clock, &frame, rpc->stamp);
-    frame_pack(&frame, body, rpc->head, outgoing);
+    packed_stamp_update(rpc->stamp, &rpc->clock);
+    frame_pack(&frame, rpc->stamp, body, rpc->head, outgoing);
     if (!rpc->config.faults.active && rpc->trace == NULL)
         outgoing->open = true;
     outgoing->incarnation = to->incarnation;

@@ -1,40 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame: see frame.h. The head is written here field by field and not by
- * protobuf-c: every frame has one, and the walk through descriptors took
- * longer than everything else that happens to a short message on its way out. A
- * test compares the two octet for octet.
+ * frame: see frame.h. The head is written field by field (here, in
+ * packed_stamp.c and in message_head.c) and not by protobuf-c: every frame
+ * has one, and the walk through descriptors took longer than everything else
+ * that happens to a short message on its way out. A test compares the two octet
+ * for octet.
  *
- * The bound on the head: two peers of less than 140 octets,
- * a Lamport time of 11, CLOCK_ENTRIES_LIMIT entries of less than 80, and 10
- * more around the body.
+ * The bound on the head: two peers of less than 140 octets, a Lamport time of
+ * 11, the entries of the stamp, and 10 more around the body.
  */
 #include "rpc/frame.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "clocks/vector.h"
 #include "node/message_head.h"
 #include "node/wire.h"
 
-static_assert(2 * 140 + 11 + CLOCK_ENTRIES_LIMIT * 80 + 10 <= FRAME_HEAD_MAX,
+static_assert(2 * 140 + 11 + PACKED_VECTOR_MAX + 10 <= FRAME_HEAD_MAX,
               "the longest head fits");
 static_assert(BODY_LIMIT + FRAME_HEAD_MAX <= FRAME_LIMIT,
               "the longest frame is within the limit");
-
-/* Host names of stamps are so short that the length of an entry takes one
- * octet, which is written last. */
-static uint8_t *put_entry(uint8_t *room, const Pbkv__ClockEntry *entry)
-{
-    uint8_t *inside = wire_put_tag(room, FRAME_VECTOR, WIRE_DELIMITED) + 1;
-
-    assert(entry->host.len <= HOST_NAME_MAX_LENGTH);
-    room = wire_put_octets(inside, ENTRY_HOST, &entry->host);
-    room = wire_put_number(room, ENTRY_TIME, entry->time);
-    inside[-1] = (uint8_t)(room - inside);
-    return room;
-}
 
 static void length_write(uint8_t *room, size_t value)
 {
@@ -51,19 +37,20 @@ uint32_t frame_length_read(const uint8_t *data)
            (uint32_t)data[2] << 8 | (uint32_t)data[3];
 }
 
-void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
-                uint8_t *head, struct outgoing *outgoing)
+void frame_pack(const Pbkv__Frame *frame, const struct packed_stamp *stamp,
+                const struct bytes *body, uint8_t *head,
+                struct outgoing *outgoing)
 {
     uint8_t *end = head + FRAME_LENGTH_SIZE;
     size_t length;
 
-    assert(frame->n_bodies == 0 && frame->n_vector <= CLOCK_ENTRIES_LIMIT);
+    assert(frame->n_bodies == 0 && frame->n_vector == 0);
     assert(body->length > 0 && body->length <= BODY_LIMIT);
     end = head_put_peer(end, FRAME_FROM, frame->from);
     end = head_put_peer(end, FRAME_TO, frame->to);
-    end = wire_put_number(end, FRAME_LAMPORT, frame->lamport);
-    for (size_t i = 0; i < frame->n_vector; i++)
-        end = put_entry(end, frame->vector[i]);
+    end = wire_put_number(end, FRAME_LAMPORT, stamp->lamport);
+    memcpy(end, stamp->octets, stamp->length);
+    end += stamp->length;
     end = wire_put_tag(end, FRAME_BODIES, WIRE_DELIMITED);
     end = wire_put_varint(end, body->length);
     length = (size_t)(end - head);

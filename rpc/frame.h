@@ -16,6 +16,7 @@
 
 #include "node/bytes.h"
 #include "pbkv.pb-c.h"
+#include "rpc/packed_stamp.h"
 
 enum {
     FRAME_LENGTH_SIZE = 4,     /* octets of the length in front of a Frame */
@@ -33,13 +34,14 @@ struct outgoing {
 };
 
 /*
- * Packs the length and every field of frame, which must have no bodies, and
- * the beginning of the field for the encoded body, which has BODY_LIMIT octets
- * at the most, into head of FRAME_HEAD_MAX octets, and points outgoing at head
- * and body.
+ * Packs the length, sender and receiver of frame, which has nothing else in it,
+ * the stamp and the beginning of the field for the encoded body, which has
+ * BODY_LIMIT octets at the most, into head of FRAME_HEAD_MAX octets, and points
+ * outgoing at head and body.
  */
-void frame_pack(const Pbkv__Frame *frame, const struct bytes *body,
-                uint8_t *head, struct outgoing *outgoing);
+void frame_pack(const Pbkv__Frame *frame, const struct packed_stamp *stamp,
+                const struct bytes *body, uint8_t *head,
+                struct outgoing *outgoing);
 
 /* Returns the octets of the whole frame with its length. */
 size_t frame_size(const struct outgoing *outgoing);

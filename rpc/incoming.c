@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * incoming: see incoming.h. First every reason to refuse the frame, while
- * nothing has changed; then the route and the clocks; then the node. A frame
+ * nothing has changed, unless its head is the one of the frame before it on the
+ * connection; then the route and the clocks; then the node. A frame
  * that is refused or dropped is not an event of this host and moves no clock;
  * the named event that reports it does.
  */

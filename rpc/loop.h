@@ -34,6 +34,7 @@
 #include "rpc/counters.h"
 #include "rpc/frame.h"
 #include "rpc/output.h"
+#include "rpc/packed_stamp.h"
 #include "rpc/reactor.h"
 #include "rpc/rpc.h"
 
@@ -77,9 +78,9 @@ struct rpc {
 
     /* Rules K1 to K3. */
     struct host_clock clock;
-    struct trace *trace;         /* NULL: none, or it failed */
-    struct stamp_storage *stamp; /* of the frame being packed */
-    uint64_t knowledge; /* rises with every tick that is not a send's */
+    struct trace *trace;        /* NULL: none, or it failed */
+    struct packed_stamp *stamp; /* of the newest frame */
+    uint64_t knowledge;         /* rises with every tick that is not a send's */
 
     /* The effects of the event in hand. */
     struct env env;

@@ -132,6 +132,7 @@ TEST(a_port_is_replaced)
 struct sample {
     struct host_clock clock;
     struct stamp_storage storage;
+    struct packed_stamp packed;
     struct peer from;
     struct peer to;
     Pbkv__Peer from_message;
@@ -162,7 +163,6 @@ static void sample_make(struct sample *sample, size_t hosts, size_t payload)
     pbkv__frame__init(&sample->frame);
     sample->frame.from = &sample->from_message;
     sample->frame.to = &sample->to_message;
-    host_clock_stamp(&sample->clock, &sample->frame, &sample->storage);
     pbkv__body__init(&sample->body);
     pbkv__echo__init(&sample->echo);
     sample->body.kind_case = PBKV__BODY__KIND_ECHO;
@@ -185,7 +185,9 @@ static void expect_same_packing(size_t hosts, size_t payload, size_t bodies)
 
     sample_make(sample, hosts, payload);
     body = message_encode(&sample->body);
-    frame_pack(&sample->frame, body, head, &outgoing);
+    packed_stamp_update(&sample->packed, &sample->clock);
+    frame_pack(&sample->frame, &sample->packed, body, head, &outgoing);
+    host_clock_stamp(&sample->clock, &sample->frame, &sample->storage);
     size = frame_size(&outgoing) + (bodies - 1) * frame_addition(body);
     ours = malloc(size);
     frame_write(&outgoing, ours);
