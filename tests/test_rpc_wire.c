@@ -411,15 +411,24 @@ TEST(the_frame_that_has_not_grown_for_longest_gives_way)
 
 /* ---- Stamps and addresses ------------------------------------------------ */
 
-static void expect_refused_stamp(const struct raw_frame *frame)
+/* Refuses the frame, after as many good ones on the same connection. */
+static void expect_refused_after(const struct raw_frame *frame, size_t good)
 {
     struct scene scene;
 
     scene_make(&scene);
+    for (size_t i = 0; i < good; i++)
+        expect_service(scene.fd);
     ck_assert(raw_send_frame(scene.fd, frame));
     expect_closed(&scene, "frame.stamp");
-    ck_assert_uint_eq(runner_recorded(&scene.server, "probe.echo"), 0);
+    ck_assert_uint_eq(runner_recorded(&scene.server, "probe.echo"), good);
     scene_free(&scene);
+}
+
+static void expect_refused_stamp(const struct raw_frame *frame)
+{
+    expect_refused_after(frame, 0);
+    expect_refused_after(frame, 2);
 }
 
 TEST(impossible_stamps_are_refused)
