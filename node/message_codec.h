@@ -8,6 +8,7 @@
  *   message_hot.c    a codec by hand for the messages that every operation
  *                    needs: Get, Put, Append, Reply without a view, Forward
  *                    and ForwardAck
+ *   message_chunk.c  the same for a Chunk, of which a state transfer is made
  *
  * pbkv.proto remains the definition of all messages. What is written by hand is
  * octet for octet what protobuf-c writes, and what is not written like that
@@ -26,6 +27,21 @@ struct bytes *message_hot_encode(const Pbkv__Body *body, struct bytes *room);
 /* Decodes a Body into an arena that is ready for it, without checking it.
  * Returns NULL when it is for protobuf-c, or when the arena is exhausted. */
 Pbkv__Body *message_hot_read(struct arena *arena, struct wire_reader reader);
+
+/* The same two for a Chunk; reading is of the message inside the body. */
+struct bytes *message_chunk_encode(const Pbkv__Body *body);
+bool message_chunk_read(struct arena *arena, struct wire_reader *reader,
+                        Pbkv__Chunk *chunk);
+
+/* What a Forward and a Chunk share. The first writes the fields of an operation
+ * and returns the place behind them; the second reads a list of operations, if
+ * it comes next. */
+uint8_t *message_operation_fields(const Pbkv__LogOp *op, uint8_t *room);
+bool message_operations_read(struct arena *arena, struct wire_reader *reader,
+                             unsigned field, Pbkv__LogOp ***list,
+                             size_t *n_list);
+bool message_operations_have_unknown_fields(Pbkv__LogOp *const *ops,
+                                            size_t count);
 
 /* Decode a Frame or a Body into an arena that is ready for it, without checking
  * it. Return NULL when it is none or the arena is exhausted. */

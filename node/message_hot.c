@@ -25,8 +25,10 @@ enum {
     TAG_REPLY = WIRE_TAG(13, WIRE_DELIMITED),
     TAG_FORWARD = WIRE_TAG(20 & 0xf, WIRE_DELIMITED) | 0x80,
     TAG_FORWARD_ACK = WIRE_TAG(21 & 0xf, WIRE_DELIMITED) | 0x80,
-    TAG_SECOND = 1, /* octet of both of the latter */
-    TAG_OPERATION = WIRE_TAG(4, WIRE_DELIMITED),
+    TAG_CHUNK = WIRE_TAG(22 & 0xf, WIRE_DELIMITED) | 0x80,
+    TAG_SECOND = 1, /* octet of these three */
+    FORWARD_OPERATIONS = 4,
+    TAG_OPERATION = WIRE_TAG(FORWARD_OPERATIONS, WIRE_DELIMITED),
     LONG_TAG = 0x80,
 };
 
@@ -148,7 +150,7 @@ static bool reply_read(struct arena *arena, struct wire_reader *reader,
 
 /* ---- Forward ------------------------------------------------------------- */
 
-static uint8_t *operation_fields(const Pbkv__LogOp *op, uint8_t *room)
+uint8_t *message_operation_fields(const Pbkv__LogOp *op, uint8_t *room)
 {
     room = wire_put_number(room, 1, op->kind);
     room = wire_put_number(room, 2, op->session);
@@ -166,7 +168,7 @@ static uint8_t *operation_write(const Pbkv__LogOp *op, uint8_t *room)
 
     *room++ = TAG_OPERATION;
     fields = room + wire_varint_size(octets);
-    return close_inside(room, fields, operation_fields(op, fields));
+    return close_inside(room, fields, message_operation_fields(op, fields));
 }
 
 static bool operation_read(struct arena *arena, struct wire_reader *reader,
@@ -197,29 +199,30 @@ static uint8_t *forward_write(const Pbkv__Forward *forward, uint8_t *room)
     return room;
 }
 
-static bool operations_read(struct arena *arena, struct wire_reader *reader,
-                            Pbkv__Forward *forward)
+bool message_operations_read(struct arena *arena, struct wire_reader *reader,
+                             unsigned field, Pbkv__LogOp ***list,
+                             size_t *n_list)
 {
-    size_t count = wire_count(*reader, TAG_OPERATION);
+    uint8_t tag = WIRE_TAG(field, WIRE_DELIMITED);
+    size_t count = wire_count(*reader, tag);
     struct wire_reader inside;
     Pbkv__LogOp *ops;
 
     if (count == 0)
         return true;
-    forward->ops = arena_take(arena, count * sizeof(*forward->ops));
+    *list = arena_take(arena, count * sizeof(**list));
     ops = arena_take(arena, count * sizeof(*ops));
-    if (!forward->ops || !ops)
+    if (!*list || !ops)
         return false;
-    while (forward->n_ops < count) {
-        Pbkv__LogOp *op = &ops[forward->n_ops];
+    while (*n_list < count) {
+        Pbkv__LogOp *op = &ops[*n_list];
 
-        if (!wire_take_tag(reader, TAG_OPERATION) ||
-            !wire_read_inside(reader, &inside))
+        if (!wire_take_inside(reader, tag, &inside))
             return false;
         *op = (Pbkv__LogOp)PBKV__LOG_OP__INIT;
         if (!operation_read(arena, &inside, op))
             return false;
-        forward->ops[forward->n_ops++] = op;
+        (*list)[(*n_list)++] = op;
     }
     return true;
 }
@@ -230,7 +233,8 @@ static bool forward_read(struct arena *arena, struct wire_reader *reader,
     return wire_read_number(reader, 1, &forward->view) &&
            wire_read_number(reader, 2, &forward->first) &&
            wire_read_number(reader, 3, &forward->round) &&
-           operations_read(arena, reader, forward);
+           message_operations_read(arena, reader, FORWARD_OPERATIONS,
+                                   &forward->ops, &forward->n_ops);
 }
 
 /* ---- ForwardAck ---------------------------------------------------------- */
@@ -249,6 +253,16 @@ static bool ack_read(struct wire_reader *reader, Pbkv__ForwardAck *ack)
            wire_read_number(reader, 3, &ack->round);
 }
 
+bool message_operations_have_unknown_fields(Pbkv__LogOp *const *ops,
+                                            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ops[i]->base.n_unknown_fields > 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- Body: writing ------------------------------------------------------- */
 
 /* Whether a message that was decoded has fields that only protobuf-c keeps. */
@@ -257,13 +271,9 @@ static bool has_unknown_fields(const Pbkv__Body *body)
     if (body->base.n_unknown_fields > 0 ||
         body->ping->base.n_unknown_fields > 0) /* stands for every kind */
         return true;
-    if (body->kind_case != PBKV__BODY__KIND_FORWARD)
-        return false;
-    for (size_t i = 0; i < body->forward->n_ops; i++) {
-        if (body->forward->ops[i]->base.n_unknown_fields > 0)
-            return true;
-    }
-    return false;
+    return body->kind_case == PBKV__BODY__KIND_FORWARD &&
+           message_operations_have_unknown_fields(body->forward->ops,
+                                                  body->forward->n_ops);
 }
 
 static bool is_hot(const Pbkv__Body *body)
@@ -328,6 +338,8 @@ struct bytes *message_hot_encode(const Pbkv__Body *body, struct bytes *room)
     size_t most;
     uint8_t *at, *fields, *end;
 
+    if (body->kind_case == PBKV__BODY__KIND_CHUNK)
+        return message_chunk_encode(body);
     if (!is_hot(body))
         return NULL;
     most = most_octets(body);
@@ -353,6 +365,7 @@ struct hot_body {
         Pbkv__Reply reply;
         Pbkv__Forward forward;
         Pbkv__ForwardAck ack;
+        Pbkv__Chunk chunk;
     };
 };
 
@@ -373,6 +386,7 @@ static Pbkv__Body__KindCase read_kind(struct wire_reader *reader)
     case TAG_REPLY: return PBKV__BODY__KIND_REPLY;
     case TAG_FORWARD: return PBKV__BODY__KIND_FORWARD;
     case TAG_FORWARD_ACK: return PBKV__BODY__KIND_FORWARD_ACK;
+    case TAG_CHUNK: return PBKV__BODY__KIND_CHUNK;
     default: return PBKV__BODY__KIND__NOT_SET;
     }
 }
@@ -402,6 +416,10 @@ static bool read_inside(struct arena *arena, struct wire_reader *reader,
         hot->forward = (Pbkv__Forward)PBKV__FORWARD__INIT;
         hot->body.forward = &hot->forward;
         return forward_read(arena, reader, &hot->forward);
+    case PBKV__BODY__KIND_CHUNK:
+        hot->chunk = (Pbkv__Chunk)PBKV__CHUNK__INIT;
+        hot->body.chunk = &hot->chunk;
+        return message_chunk_read(arena, reader, &hot->chunk);
     default:
         assert(hot->body.kind_case == PBKV__BODY__KIND_FORWARD_ACK);
         hot->ack = (Pbkv__ForwardAck)PBKV__FORWARD_ACK__INIT;

@@ -139,13 +139,21 @@ static inline bool wire_read_inside(struct wire_reader *reader,
     return true;
 }
 
+/* Takes the octets of a field with a length, if its tag comes next. Returns
+ * whether it did. */
+static inline bool wire_take_inside(struct wire_reader *reader, uint8_t tag,
+                                    struct wire_reader *inside)
+{
+    return wire_take_tag(reader, tag) && wire_read_inside(reader, inside);
+}
+
 /* Returns how many fields with this tag, each with a length, come next. */
 static inline size_t wire_count(struct wire_reader reader, uint8_t tag)
 {
     struct wire_reader inside;
     size_t count = 0;
 
-    while (wire_take_tag(&reader, tag) && wire_read_inside(&reader, &inside))
+    while (wire_take_inside(&reader, tag, &inside))
         count++;
     return count;
 }

@@ -77,67 +77,64 @@ static uint64_t chunk_end(const struct server *server, uint64_t first,
     return end;
 }
 
-/* A Chunk and the memory behind its lists. */
+union chunk_item {
+    Pbkv__SessionRecord session;
+    Pbkv__Entry entry;
+    Pbkv__LogOp operation;
+};
+
+/* A Chunk and the memory behind its lists: the three follow each other in one
+ * array, as the items do. */
 struct chunk_builder {
     Pbkv__Chunk chunk;
-    Pbkv__SessionRecord *sessions;
-    Pbkv__Entry *entries;
-    Pbkv__LogOp *ops;
-    void **pointers;
+    union chunk_item *items;
+    void **pointers; /* to each of them */
+    size_t count;
 };
+
+static void builder_init(struct chunk_builder *builder, size_t items)
+{
+    pbkv__chunk__init(&builder->chunk);
+    builder->items = memory_resize(NULL, items * sizeof(*builder->items));
+    builder->pointers = memory_resize(NULL, items * sizeof(*builder->pointers));
+    builder->count = 0;
+}
+
+static void builder_release(struct chunk_builder *builder)
+{
+    free(builder->pointers);
+    free(builder->items);
+}
 
 static void add_session(struct chunk_builder *builder,
                         const struct session_record *record)
 {
-    Pbkv__SessionRecord *message =
-        &builder->sessions[builder->chunk.n_sessions];
+    Pbkv__SessionRecord *message = &builder->items[builder->count].session;
 
     pbkv__session_record__init(message);
     message->id = record->id;
     message->seq = record->seq;
     message->status = record->status;
     message->op = record->op;
-    builder->chunk.sessions[builder->chunk.n_sessions++] = message;
+    builder->chunk.n_sessions++;
 }
 
 static void add_entry(struct chunk_builder *builder, const struct kv_item *item)
 {
-    Pbkv__Entry *message = &builder->entries[builder->chunk.n_entries];
+    Pbkv__Entry *message = &builder->items[builder->count].entry;
 
     pbkv__entry__init(message);
     message->key = message_bytes(item->key);
     message->value = message_bytes(item->value);
     message->modified = item->modified;
-    builder->chunk.entries[builder->chunk.n_entries++] = message;
+    builder->chunk.n_entries++;
 }
 
 static void add_operation(struct chunk_builder *builder,
                           const struct operation *operation)
 {
-    Pbkv__LogOp *message = &builder->ops[builder->chunk.n_ops];
-
-    operation_to_message(operation, message);
-    builder->chunk.ops[builder->chunk.n_ops++] = message;
-}
-
-static void builder_init(struct chunk_builder *builder, size_t items)
-{
-    pbkv__chunk__init(&builder->chunk);
-    builder->sessions = memory_new(items * sizeof(*builder->sessions));
-    builder->entries = memory_new(items * sizeof(*builder->entries));
-    builder->ops = memory_new(items * sizeof(*builder->ops));
-    builder->pointers = memory_new(3 * items * sizeof(*builder->pointers));
-    builder->chunk.sessions = (Pbkv__SessionRecord **)builder->pointers;
-    builder->chunk.entries = (Pbkv__Entry **)(builder->pointers + items);
-    builder->chunk.ops = (Pbkv__LogOp **)(builder->pointers + 2 * items);
-}
-
-static void builder_release(struct chunk_builder *builder)
-{
-    free(builder->pointers);
-    free(builder->ops);
-    free(builder->entries);
-    free(builder->sessions);
+    operation_to_message(operation, &builder->items[builder->count].operation);
+    builder->chunk.n_ops++;
 }
 
 static void add_item(struct chunk_builder *builder, const struct server *server,
@@ -146,6 +143,7 @@ static void add_item(struct chunk_builder *builder, const struct server *server,
     const struct transfer_out *out = &server->out;
     struct kv_item entry;
 
+    builder->pointers[builder->count] = &builder->items[builder->count];
     if (item < out->session_count)
         add_session(builder, &out->sessions[item]);
     else if (item >= first_operation(out))
@@ -154,6 +152,18 @@ static void add_item(struct chunk_builder *builder, const struct server *server,
         entry = kv_at(&server->state.kv, (size_t)(item - out->session_count));
         add_entry(builder, &entry);
     }
+    builder->count++;
+}
+
+/* Points the Chunk at its lists, now that all items are in them. */
+static void builder_finish(struct chunk_builder *builder)
+{
+    Pbkv__Chunk *chunk = &builder->chunk;
+
+    chunk->sessions = (Pbkv__SessionRecord **)builder->pointers;
+    chunk->entries = (Pbkv__Entry **)(builder->pointers + chunk->n_sessions);
+    chunk->ops = (Pbkv__LogOp **)(builder->pointers + chunk->n_sessions +
+                                  chunk->n_entries);
 }
 
 /* The chunk up to `end` is the last one: from here on operations go to the
@@ -180,6 +190,7 @@ static void send_chunk(struct server *server, struct env *env, uint64_t end)
     builder_init(&builder, (size_t)(end - out->next));
     for (uint64_t item = out->next; item < end; item++)
         add_item(&builder, server, item);
+    builder_finish(&builder);
     builder.chunk.view = server->view.number;
     builder.chunk.first = out->next;
     builder.chunk.since = out->since;

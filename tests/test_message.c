@@ -511,7 +511,7 @@ TEST(a_frame_is_read_as_protobuf_would)
 
 /* ---- Frequent messages ---- */
 
-enum { FREQUENT = 6, TEXT_MAX = 20000, BATCH_MAX = 40 };
+enum { FREQUENT = 7, TEXT_MAX = 20000, BATCH_MAX = 40 };
 
 static const uint8_t long_text[TEXT_MAX] = "text";
 
@@ -552,8 +552,14 @@ struct frequent {
     Pbkv__Reply reply;
     Pbkv__Forward forward;
     Pbkv__ForwardAck ack;
+    Pbkv__Chunk chunk;
+    uint8_t digest[DIGEST_SIZE];
     Pbkv__LogOp ops[BATCH_MAX];
     Pbkv__LogOp *pointers[BATCH_MAX];
+    Pbkv__Entry entries[BATCH_MAX];
+    Pbkv__Entry *entry_pointers[BATCH_MAX];
+    Pbkv__SessionRecord records[BATCH_MAX];
+    Pbkv__SessionRecord *record_pointers[BATCH_MAX];
 };
 
 static void make_operations(struct frequent *f, uint64_t *random)
@@ -582,6 +588,60 @@ static void make_operations(struct frequent *f, uint64_t *random)
     }
 }
 
+static void make_records(struct frequent *f, uint64_t *random)
+{
+    f->chunk.n_sessions = random_next(random) % BATCH_MAX;
+    f->chunk.sessions = f->record_pointers;
+    for (size_t i = 0; i < f->chunk.n_sessions; i++) {
+        Pbkv__SessionRecord *record = &f->records[i];
+
+        pbkv__session_record__init(record);
+        record->op = 1 + any_number(random) % f->chunk.since;
+        record->id = 1 + any_number(random) % record->op;
+        record->seq = any_number(random);
+        record->status = (Pbkv__Status)(1 + random_next(random) % 11);
+        f->record_pointers[i] = record;
+    }
+}
+
+static void make_entries(struct frequent *f, uint64_t *random)
+{
+    f->chunk.n_entries = random_next(random) % BATCH_MAX;
+    f->chunk.entries = f->entry_pointers;
+    for (size_t i = 0; i < f->chunk.n_entries; i++) {
+        Pbkv__Entry *entry = &f->entries[i];
+
+        pbkv__entry__init(entry);
+        entry->key = any_octets(random, KEY_LIMIT);
+        entry->value = any_octets(random, VALUE_LIMIT);
+        entry->modified = fair_number(random);
+        f->entry_pointers[i] = entry;
+    }
+}
+
+/* Has the operations of the Forward; any of the lists may be empty. */
+static void make_chunk(struct frequent *f, uint64_t *random)
+{
+    pbkv__chunk__init(&f->chunk);
+    f->chunk.view = fair_number(random);
+    f->chunk.first = any_number(random) % NUMBER_LIMIT;
+    f->chunk.since = fair_number(random);
+    f->chunk.transfer = fair_number(random);
+    f->chunk.total = any_number(random) % NUMBER_LIMIT;
+    if (random_next(random) % 2 == 0)
+        make_records(f, random);
+    if (random_next(random) % 2 == 0)
+        make_entries(f, random);
+    if (random_next(random) % 2 == 0) {
+        f->chunk.n_ops = f->forward.n_ops;
+        f->chunk.ops = f->forward.ops;
+    }
+    memset(f->digest, 0xab, sizeof(f->digest));
+    f->chunk.last = random_next(random) % 2 == 0;
+    if (f->chunk.last)
+        f->chunk.digest = message_octets(f->digest, sizeof(f->digest));
+}
+
 static void make_updates(struct frequent *f, uint64_t *random)
 {
     pbkv__put__init(&f->put);
@@ -604,9 +664,10 @@ static void make_frequent(struct frequent *f, unsigned which, uint64_t *random)
         PBKV__BODY__KIND_GET,     PBKV__BODY__KIND_PUT,
         PBKV__BODY__KIND_APPEND,  PBKV__BODY__KIND_REPLY,
         PBKV__BODY__KIND_FORWARD, PBKV__BODY__KIND_FORWARD_ACK,
+        PBKV__BODY__KIND_CHUNK,
     };
-    void *messages[FREQUENT] = {&f->get,   &f->put,     &f->append,
-                                &f->reply, &f->forward, &f->ack};
+    void *messages[FREQUENT] = {&f->get,     &f->put, &f->append, &f->reply,
+                                &f->forward, &f->ack, &f->chunk};
 
     pbkv__get__init(&f->get);
     f->get.call = any_number(random);
@@ -617,6 +678,7 @@ static void make_frequent(struct frequent *f, unsigned which, uint64_t *random)
     f->reply.status = (Pbkv__Status)(1 + random_next(random) % 11);
     f->reply.value = any_octets(random, TEXT_MAX);
     make_operations(f, random);
+    make_chunk(f, random);
     pbkv__forward_ack__init(&f->ack);
     f->ack.view = fair_number(random);
     f->ack.applied = any_number(random);
@@ -760,7 +822,7 @@ TEST(frequent_messages_are_read_as_protobuf_would)
 /* In short messages a change hits tags and lengths, also those of the head. */
 TEST(frames_of_frequent_messages_are_read_as_protobuf_would)
 {
-    static const unsigned numbers[] = {3, 4, 5, 8, 11, 12}; /* of samples */
+    static const unsigned numbers[] = {3, 4, 5, 8, 11, 12, 13}; /* of samples */
     struct samples samples;
     uint64_t random = seed_of_test();
     size_t accepted = 0;
@@ -770,7 +832,7 @@ TEST(frames_of_frequent_messages_are_read_as_protobuf_would)
     samples.reply.view = NULL;
     arena_init(&arena);
     for (size_t i = 0; i < 60000; i++) {
-        struct bytes *sent = frame_around(&samples.bodies[numbers[i % 6]]);
+        struct bytes *sent = frame_around(&samples.bodies[numbers[i % 7]]);
         struct bytes *changed = mutilate(sent, &random);
 
         accepted += decode_as_protobuf(&arena, changed) == 0;

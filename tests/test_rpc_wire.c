@@ -1185,9 +1185,9 @@ static uint64_t push_until_blocked(struct scene *scene)
     for (size_t i = 0; i < PUSHED; i++)
         memcpy(all + i * size, one, size);
     setsockopt(scene->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    while (sent < PUSHED * size &&
-           (count > 0 ||
-            runner_recorded(&scene->server, "receive.paused") == 0)) {
+    while (
+        sent < PUSHED * size &&
+        (count > 0 || runner_recorded(&scene->server, "receive.paused") == 0)) {
         count = send(scene->fd, all + sent, PUSHED * size - sent, MSG_NOSIGNAL);
         sent += count > 0 ? (size_t)count : 0;
     }
