@@ -30,6 +30,7 @@ enum {
     PAUSE_OUTPUT = 256 * 1024, /* queued octets of one who is not read from */
     VECTORS = 64,              /* segments in one sendmsg */
     PARTIAL_KEPT = 4 * 1024,   /* octets of memory an idle connection keeps */
+    IN_PLACE = 16 * 1024,      /* octets missing of a frame, to receive there */
     RESERVE_SHARE = 4,         /* one octet in so many is for dialled ones */
     CONNECT_LIMIT_MS = 3000,   /* after which an attempt is given up */
     SWEEPS = 5,                /* in the time that a frame may not grow */
@@ -432,27 +433,69 @@ static bool make_room(struct connection *connection, size_t capacity)
            connections_keep_reserve(rpc, connection, capacity);
 }
 
-/* Makes room for `more` octets of the unfinished frame: twice what it was, so
- * in proportion to what has arrived. Closes when a limit is reached. */
+/* Whether a frame can begin in the memory of one that is finished, without more
+ * being closed for it. */
+static bool spare_fits(const struct connection *connection, size_t need)
+{
+    const struct rpc *rpc = connection->rpc;
+    size_t size = rpc->reactor->spare_size;
+
+    return connection->partial == NULL && need <= size &&
+           rpc->input_octets + size <=
+               share_of(connection, rpc->config.limits.total_input);
+}
+
+static uint8_t *take_spare(struct reactor *reactor)
+{
+    uint8_t *spare = reactor->spare;
+
+    reactor->spare = NULL;
+    reactor->spare_size = 0;
+    return spare;
+}
+
+/* Leaves the memory of a frame that is finished to the next one. */
+static void leave_spare(struct connection *connection)
+{
+    struct reactor *reactor = connection->rpc->reactor;
+    uint8_t *partial = connection->partial;
+    size_t capacity = connection->partial_capacity;
+
+    if (capacity > reactor->spare_size) {
+        connection->partial = reactor->spare;
+        reactor->spare = partial;
+        reactor->spare_size = capacity;
+    }
+    drop_partial(connection);
+}
+
+/* Makes room for `more` octets of the unfinished frame: what is spare, or twice
+ * what it was, so in proportion to what has arrived. Closes when a limit is
+ * reached. */
 static bool grow_partial(struct connection *connection, size_t more)
 {
+    struct rpc *rpc = connection->rpc;
     size_t need = connection->partial_length + more;
     size_t capacity = connection->partial_capacity;
+    bool spare = spare_fits(connection, need);
     uint8_t *grown;
 
     if (need <= capacity)
         return true;
     capacity = need < 2 * capacity ? 2 * capacity : need;
+    if (spare)
+        capacity = rpc->reactor->spare_size;
     if (!make_room(connection, capacity)) {
         refuse(connection, "receive.limit", "too many unfinished frames");
         return false;
     }
-    grown = realloc(connection->partial, capacity);
+    grown = spare ? take_spare(rpc->reactor)
+                  : realloc(connection->partial, capacity);
     if (grown == NULL) {
         refuse(connection, "receive.limit", "out of memory");
         return false;
     }
-    connection->rpc->input_octets += capacity - connection->partial_capacity;
+    rpc->input_octets += capacity - connection->partial_capacity;
     connection->partial = grown;
     connection->partial_capacity = capacity;
     return true;
@@ -494,6 +537,12 @@ static size_t append_partial(struct connection *connection, const uint8_t *data,
     return take;
 }
 
+/* Returns how long the unfinished frame will be, whose length is there. */
+static size_t partial_whole(const struct connection *connection)
+{
+    return FRAME_LENGTH_SIZE + (size_t)frame_length_read(connection->partial);
+}
+
 /* Handles the unfinished frame, now that it is complete. */
 static void finish_partial(struct connection *connection)
 {
@@ -501,7 +550,7 @@ static void finish_partial(struct connection *connection)
                  connection->partial_length - FRAME_LENGTH_SIZE);
     end_partial(connection);
     if (connection->partial_capacity > PARTIAL_KEPT)
-        drop_partial(connection);
+        leave_spare(connection);
 }
 
 /* Goes on with the length of an unfinished frame. */
@@ -526,7 +575,7 @@ static size_t feed_partial(struct connection *connection, const uint8_t *data,
 
     if (have < FRAME_LENGTH_SIZE)
         return feed_length(connection, data, length);
-    whole = FRAME_LENGTH_SIZE + (size_t)frame_length_read(connection->partial);
+    whole = partial_whole(connection);
     used = append_partial(connection, data, length, whole - have);
     if (connection->partial_length == whole)
         finish_partial(connection);
@@ -588,25 +637,64 @@ static void set_share(struct connection *connection, uint64_t messages)
     connection->share = share < INPUT_SIZE ? share : INPUT_SIZE;
 }
 
-static void receive(struct connection *connection)
+/* Returns how many octets can be received right behind those of the unfinished
+ * frame, in the memory that it has: 0 when too little is missing to be worth a
+ * read of its own. */
+static size_t room_in_place(const struct connection *connection)
+{
+    size_t end = connection->partial_capacity;
+    size_t room;
+
+    if (connection->partial_length < FRAME_LENGTH_SIZE)
+        return 0;
+    if (end > partial_whole(connection))
+        end = partial_whole(connection);
+    room = end - connection->partial_length;
+    return room >= IN_PLACE ? room : 0;
+}
+
+/* Goes on with the unfinished frame: so many octets were received in place. */
+static void extend_partial(struct connection *connection, size_t count)
+{
+    note_growth(connection);
+    connection->partial_length += count;
+    if (connection->partial_length == partial_whole(connection))
+        finish_partial(connection);
+}
+
+/* Receives the share of a turn and handles it. Returns what recv does. */
+static ssize_t receive_share(struct connection *connection)
 {
     struct rpc *rpc = connection->rpc;
-    uint8_t *input = rpc->reactor->input;
     uint64_t before = rpc->figures.messages_in;
-    ssize_t count = recv(connection->fd, input, connection->share, 0);
+    size_t room = room_in_place(connection);
+    uint8_t *place = room > 0 ? connection->partial + connection->partial_length
+                              : rpc->reactor->input;
+    size_t size =
+        room > 0 && room < connection->share ? room : connection->share;
+    ssize_t count = recv(connection->fd, place, size, 0);
 
-    if (count > 0) {
-        connection->heard = true;
-        rpc->figures.octets_in += (uint64_t)count;
-        feed(connection, input, (size_t)count);
-        set_share(connection, rpc->figures.messages_in - before);
-        return;
-    }
-    if (count < 0 &&
-        (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (count <= 0)
+        return count;
+    connection->heard = true;
+    rpc->figures.octets_in += (uint64_t)count;
+    if (room > 0)
+        extend_partial(connection, (size_t)count);
+    else
+        feed(connection, place, (size_t)count);
+    set_share(connection, rpc->figures.messages_in - before);
+    return count;
+}
+
+static void receive(struct connection *connection)
+{
+    ssize_t count = receive_share(connection);
+
+    if (count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
+                                    errno == EINTR)))
         return;
     if (connection->partial_length > 0)
-        rpc_event(rpc, LOG_LEVEL_DEBUG, "frame.truncated",
+        rpc_event(connection->rpc, LOG_LEVEL_DEBUG, "frame.truncated",
                   "closed in the middle of a frame");
     connection_close(connection);
 }

@@ -183,5 +183,6 @@ void reactor_free(struct reactor *reactor)
     segment_pool_release(&reactor->segments);
     arena_release(&reactor->incoming);
     free(reactor->input);
+    free(reactor->spare);
     free(reactor);
 }

@@ -40,6 +40,8 @@ struct reactor {
     /* For the one rpc that is at work: what another has just used is in the
      * cache. */
     uint8_t *input;               /* INPUT_SIZE octets */
+    uint8_t *spare;               /* for the next unfinished frame; or NULL */
+    size_t spare_size;            /* octets */
     struct arena incoming;        /* of the frame in hand */
     struct segment_pool segments; /* of all their output */
 
