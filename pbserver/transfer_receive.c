@@ -11,6 +11,8 @@
 #include "node/message.h"
 #include "pbserver/server.h"
 
+enum { FORESEEN = 16 /* entries between the hint for one and its turn */ };
+
 static void receipt_begin(struct server *server, struct env *env,
                           const Pbkv__Chunk *chunk)
 {
@@ -63,6 +65,20 @@ static void take_entry(struct transfer_in *in, const Pbkv__Entry *message)
     bytes_release(key);
 }
 
+/* In a large store each new key waits for its slot in the index, which is in no
+ * cache; the hints make the waits overlap. */
+static void take_entries(struct transfer_in *in, const Pbkv__Chunk *chunk)
+{
+    for (size_t i = 0; i < chunk->n_entries; i++) {
+        if (chunk->n_entries - i > FORESEEN) {
+            const Pbkv__Entry *later = chunk->entries[i + FORESEEN];
+
+            kv_foresee(&in->state.kv, later->key.data, later->key.len);
+        }
+        take_entry(in, chunk->entries[i]);
+    }
+}
+
 /* Returns whether the operation was possible. One that cannot have this number
  * is left out. */
 static bool take_operation(struct transfer_in *in, const Pbkv__LogOp *message)
@@ -85,8 +101,7 @@ static bool take_items(struct transfer_in *in, const Pbkv__Chunk *chunk)
     assert(chunk->first == in->received);
     for (size_t i = 0; i < chunk->n_sessions; i++)
         take_session(in, chunk->sessions[i]);
-    for (size_t i = 0; i < chunk->n_entries; i++)
-        take_entry(in, chunk->entries[i]);
+    take_entries(in, chunk);
     for (size_t i = 0; i < chunk->n_ops && possible; i++)
         possible = take_operation(in, chunk->ops[i]);
     in->received += chunk->n_sessions + chunk->n_entries + chunk->n_ops;
