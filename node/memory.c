@@ -3,13 +3,20 @@
  * memory: see memory.h. The message is written with write(2), since nothing
  * that allocates can be trusted at that point.
  */
+#define _DEFAULT_SOURCE // madvise
 #include "node/memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { SMALL = 1024 /* octets */ };
+enum {
+    SMALL = 1024, /* octets */
+    PAGE = 4096,
+    FORESEE_LEAST = 64 * 1024, /* octets that are worth a call */
+};
 
 static void *memory_or_abort(void *memory)
 {
@@ -41,4 +48,22 @@ char *memory_copy_text(const char *text)
     size_t size = strlen(text) + 1;
 
     return memcpy(memory_new(size), text, size);
+}
+
+/* Malloc cuts small pieces from where it had a large one that was given back.
+ * Systems before Linux 5.14 refuse, and all is as without. */
+void memory_foresee(size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+    uint8_t *memory = size >= FORESEE_LEAST ? malloc(size) : NULL;
+    size_t before = (PAGE - (uintptr_t)memory % PAGE) % PAGE;
+
+    if (!memory)
+        return;
+    madvise(memory + before, (size - before) / PAGE * PAGE,
+            MADV_POPULATE_WRITE);
+    free(memory);
+#else
+    (void)size;
+#endif
 }

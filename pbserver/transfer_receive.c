@@ -8,10 +8,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "node/memory.h"
 #include "node/message.h"
 #include "pbserver/server.h"
 
-enum { FORESEEN = 16 /* entries between the hint for one and its turn */ };
+enum {
+    FORESEEN = 16,   /* entries between the hint for one and its turn */
+    ENTRY_HEADS = 32 /* octets of memory for key and value beside themselves */
+};
 
 static void receipt_begin(struct server *server, struct env *env,
                           const Pbkv__Chunk *chunk)
@@ -65,10 +69,21 @@ static void take_entry(struct transfer_in *in, const Pbkv__Entry *message)
     bytes_release(key);
 }
 
+static void foresee_memory(const Pbkv__Chunk *chunk)
+{
+    size_t octets = 0;
+
+    for (size_t i = 0; i < chunk->n_entries; i++)
+        octets += chunk->entries[i]->key.len + chunk->entries[i]->value.len +
+                  ENTRY_HEADS;
+    memory_foresee(octets);
+}
+
 /* In a large store each new key waits for its slot in the index, which is in no
  * cache; the hints make the waits overlap. */
 static void take_entries(struct transfer_in *in, const Pbkv__Chunk *chunk)
 {
+    foresee_memory(chunk);
     for (size_t i = 0; i < chunk->n_entries; i++) {
         if (chunk->n_entries - i > FORESEEN) {
             const Pbkv__Entry *later = chunk->entries[i + FORESEEN];
