@@ -16,6 +16,7 @@
 
 #include "clocks/lamport.h"
 #include "node/memory.h"
+#include "node/random.h"
 #include "rpc/frame.h"
 #include "tests/probe.h"
 #include "tests/raw_peer.h"
@@ -269,6 +270,85 @@ TEST(many_frames_in_one_piece_are_all_handled)
     arena_release(&arena);
     free(one);
     free(all);
+    scene_free(&scene);
+}
+
+/* Octets that are the last of an echo, in a frame and in its answer. */
+static uint8_t octet_of(size_t frame, size_t at)
+{
+    return (uint8_t)(frame + at + (at >> 8));
+}
+
+static uint8_t *pack_marked(size_t number, size_t payload, size_t *size)
+{
+    struct raw_frame frame = raw_frame_good();
+    uint8_t *octets;
+
+    frame.payload = payload;
+    octets = raw_frame_pack(&frame, size);
+    for (size_t i = 0; i < payload; i++)
+        octets[*size - payload + i] = octet_of(number, i);
+    return octets;
+}
+
+static void expect_marked(int fd, size_t number, size_t payload)
+{
+    uint8_t head[FRAME_LENGTH_SIZE];
+    uint8_t *octets;
+    size_t size, wrong = 0;
+
+    ck_assert_int_eq(recv(fd, head, sizeof(head), MSG_WAITALL), sizeof(head));
+    size = frame_length_read(head);
+    ck_assert_uint_gt(size, payload);
+    octets = memory_new(size);
+    ck_assert_int_eq(recv(fd, octets, size, MSG_WAITALL), (ssize_t)size);
+    for (size_t i = 0; i < payload; i++)
+        wrong += octets[size - payload + i] != octet_of(number, i);
+    ck_assert_uint_eq(wrong, 0);
+    free(octets);
+}
+
+/* Sends the octets in pieces of any size, each of which is read. */
+static void send_pieces(struct scene *scene, const uint8_t *octets, size_t size,
+                        uint64_t *random)
+{
+    size_t sent = 0;
+
+    while (sent < size) {
+        size_t piece = 1 + random_next(random) % 200000;
+
+        piece = piece < size - sent ? piece : size - sent;
+        send_all(scene, octets + sent, piece);
+        sent += piece;
+        runner_count(&scene->server, "rpc.octets_in");
+    }
+}
+
+/* A large frame is finished where it began, and gets the memory of the one
+ * before it, whatever their sizes; a short one behind it begins a new read. */
+TEST(large_frames_arrive_whole_however_they_are_cut)
+{
+    static const size_t payloads[] = {300000, 5,     900000, 20000, 100000,
+                                      700000, 16000, 250000, 5000,  262144};
+    enum { FRAMES = 30, PAYLOADS = 10, SHORT = 7 };
+    uint64_t random = 1;
+    struct scene scene;
+
+    scene_make(&scene);
+    for (size_t i = 0; i < FRAMES; i++) {
+        size_t payload = payloads[i % PAYLOADS], size, more;
+        uint8_t *octets = pack_marked(i, payload, &size);
+        uint8_t *behind = pack_marked(i + 1, SHORT, &more);
+
+        octets = memory_resize(octets, size + more);
+        memcpy(octets + size, behind, more);
+        send_pieces(&scene, octets, size + more, &random);
+        expect_marked(scene.fd, i, payload);
+        expect_marked(scene.fd, i + 1, SHORT);
+        free(behind);
+        free(octets);
+    }
+    ck_assert_uint_lt(runner_count(&scene.server, "rpc.input_held"), 4097);
     scene_free(&scene);
 }
 
@@ -1166,29 +1246,30 @@ TEST(a_reader_that_does_not_read_costs_bounded_memory)
     scene_free(&scene);
 }
 
-enum { PUSHED = 256 };
+enum { PUSHED = 25600000 }; /* octets, at the most */
 
-/* Sends up to PUSHED echoes of 100,000 octets as long as the other side takes
- * them, in one piece, so that the ends of frames and of what is read at once do
- * not agree. Returns how many it took whole. */
-static uint64_t push_until_blocked(struct scene *scene)
+/* Sends echoes of so many octets as long as the other side takes them, in one
+ * piece, so that the ends of frames and of what is read at once do not agree.
+ * Returns how many it took whole. */
+static uint64_t push_until_blocked(struct scene *scene, uint32_t payload)
 {
     struct raw_frame frame = raw_frame_good();
     struct timeval patience = {0, 20000};
     uint8_t *one, *all;
-    size_t size, sent = 0;
+    size_t size, frames, sent = 0;
     ssize_t count = 1;
 
-    frame.payload = 100000;
+    frame.payload = payload;
     one = raw_frame_pack(&frame, &size);
-    all = memory_new(PUSHED * size);
-    for (size_t i = 0; i < PUSHED; i++)
+    frames = PUSHED / size;
+    all = memory_new(frames * size);
+    for (size_t i = 0; i < frames; i++)
         memcpy(all + i * size, one, size);
     setsockopt(scene->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     while (
-        sent < PUSHED * size &&
+        sent < frames * size &&
         (count > 0 || runner_recorded(&scene->server, "receive.paused") == 0)) {
-        count = send(scene->fd, all + sent, PUSHED * size - sent, MSG_NOSIGNAL);
+        count = send(scene->fd, all + sent, frames * size - sent, MSG_NOSIGNAL);
         sent += count > 0 ? (size_t)count : 0;
     }
     free(all);
@@ -1203,8 +1284,8 @@ TEST(who_does_not_take_answers_is_not_read_from_and_loses_none)
     uint64_t frames;
 
     scene_make(&scene);
-    frames = push_until_blocked(&scene);
-    ck_assert_uint_lt(frames, PUSHED);
+    frames = push_until_blocked(&scene, 100000);
+    ck_assert_uint_lt(frames, PUSHED / 100000);
     runner_await(&scene.server, "receive.paused", 1);
     ck_assert_uint_le(runner_count(&scene.server, "rpc.output_held"), HELD);
     expect_service(scene.honest);
@@ -1215,7 +1296,8 @@ TEST(who_does_not_take_answers_is_not_read_from_and_loses_none)
 }
 
 /* The frame that is not read to its end meanwhile is not the other side's
- * doing. Somebody else's half a frame tells that the time is over. */
+ * doing: one of so few octets that a read does not end with it. Somebody else's
+ * half a frame tells that the time is over. */
 TEST(who_is_not_read_from_does_not_stall)
 {
     struct scene scene;
@@ -1225,7 +1307,7 @@ TEST(who_is_not_read_from_does_not_stall)
     scene_prepare(&scene);
     scene.server.config.limits.input_pause_ms = time_scaled(300);
     scene_begin(&scene);
-    frames = push_until_blocked(&scene);
+    frames = push_until_blocked(&scene, 10000);
     runner_await(&scene.server, "receive.paused", 1);
     ck_assert_uint_gt(runner_count(&scene.server, "rpc.input_held"), 0);
     other = raw_dial(&scene.server.self.address);
@@ -1242,7 +1324,7 @@ TEST(who_goes_away_while_not_read_from_is_noticed)
     struct scene scene;
 
     scene_make(&scene);
-    push_until_blocked(&scene);
+    push_until_blocked(&scene, 100000);
     runner_await(&scene.server, "receive.paused", 1);
     shutdown(scene.fd, SHUT_RDWR);
     await_no_output(&scene);
@@ -1464,6 +1546,7 @@ SUITE("rpc wire", CASE(a_length_of_zero_is_refused),
       CASE(a_frame_is_put_together_from_single_octets),
       CASE_LIMIT(frames_are_cut_where_they_end_however_they_arrive, 60),
       CASE_LIMIT(many_frames_in_one_piece_are_all_handled, 30),
+      CASE(large_frames_arrive_whole_however_they_are_cut),
       CASE(memory_grows_with_what_arrives_and_not_with_what_is_claimed),
       CASE(unfinished_frames_over_the_input_limit_close_the_connection),
       CASE(a_frame_that_does_not_grow_closes_the_connection),
