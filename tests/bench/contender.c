@@ -204,6 +204,7 @@ static bool start(struct contender *contender)
     case REDIS: return start_redis(contender);
     case FLOOR: return start_floor(contender);
     case CEILING: return start_ceiling(contender);
+    case MACHINE: break;
     }
     return false;
 }

@@ -20,7 +20,8 @@ enum contender_kind {
     UNSTAMPED, /* the same, whose messages carry no clocks */
     REDIS,     /* Redis, primary and replica, nothing on disk */
     FLOOR,     /* two echo servers, one relaying to the other */
-    CEILING    /* one echo server */
+    CEILING,   /* one echo server */
+    MACHINE    /* nobody: what the machine itself can do */
 };
 
 enum { VALUE_SIZE = 100 };

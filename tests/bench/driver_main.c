@@ -88,6 +88,7 @@ static void run_case(struct driver *driver, const struct bench_case *which)
     for (size_t turn = 0; turn < turns; turn++)
         for (size_t s = 0; which->series[s].name; s++)
             measure_turn(driver, results, s, turn);
+    special_release_transfers(&driver->special); /* it has gigabytes */
     case_results_print(results);
     json_array_append_new(json_object_get(driver->results, "cases"),
                           case_results_json(results));

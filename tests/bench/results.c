@@ -139,8 +139,9 @@ static void add_summaries(json_t *object, const struct outcome *outcomes,
 
 static json_t *series_json(const struct case_results *results, size_t s)
 {
-    static const char *const kinds[] = {"pbkv", "pbkv unstamped", "Redis",
-                                        "two-hop echo", "echo"};
+    static const char *const kinds[] = {"pbkv",  "pbkv unstamped",
+                                        "Redis", "two-hop echo",
+                                        "echo",  "the machine"};
     const struct series *series = &results->which->series[s];
     const struct outcome *outcomes = results->outcomes[s];
     size_t count = results->counts[s];

@@ -11,24 +11,33 @@
 #include "tests/bench/cases.h"
 #include "tests/bench/contender.h"
 
-struct failover; /* a store whose primaries are killed; see special_failover.c
-                  */
+struct failover;  /* a store whose primaries are killed; see special_failover.c
+                   */
+struct transfers; /* a store that gets one backup after the other; see
+                     special_transfer.c */
 
 /* What they need, and keep between turns. */
 struct special {
     struct contenders *contenders;
     bool quick; /* with a tenth of the keys */
     struct failover *failovers;
+    struct transfers *transfers; /* until the end of their case */
 };
 
 /* Frees what was kept between turns. */
 void special_release(struct special *special);
+void special_release_transfers(struct special *special);
 
 /* The figure is MB/s (keys and values, 10^6 octets) from the primary's
  * transfer.started to its transfer.done; the rest is of a load that began
  * before the transfer and ended after it. */
 bool measure_transfer(struct special *special, const struct series *series,
                       struct outcome *outcome);
+
+/* The figure is MB/s at which a process sends as many octets over one
+ * connection and another one stores them in new memory. */
+bool measure_storing(struct special *special, const struct series *series,
+                     struct outcome *outcome);
 
 /* The figure is milliseconds from SIGKILL of the primary to the answer of the
  * first operation that a client began after it. */

@@ -36,6 +36,7 @@ struct failover {
 
 void special_release(struct special *special)
 {
+    special_release_transfers(special);
     while (special->failovers) {
         struct failover *failover = special->failovers;
 
