@@ -282,21 +282,37 @@ static void open_frame(struct connection *connection, uint8_t *frame,
     connection->open.bodies = 1;
 }
 
+/* Queues a whole frame. A body that would have a segment of its own is not
+ * copied into it. Returns false when the system has no memory. */
+static bool queue_frame(struct connection *connection,
+                        const struct outgoing *outgoing, size_t size)
+{
+    struct segment_pool *pool = &connection->rpc->reactor->segments;
+    uint8_t *room;
+
+    if (outgoing->shared != NULL && size > SEGMENT_SIZE) {
+        open_frame(connection, NULL, outgoing);
+        return output_lend(&connection->output, pool, outgoing->head,
+                           outgoing->head_length, outgoing->shared);
+    }
+    room = output_reserve(&connection->output, pool, size);
+    if (room == NULL)
+        return false;
+    frame_write(outgoing, room);
+    open_frame(connection, room, outgoing);
+    return true;
+}
+
 bool connection_send(struct connection *connection,
                      const struct outgoing *outgoing)
 {
     struct rpc *rpc = connection->rpc;
     size_t size = frame_size(outgoing);
-    uint8_t *room;
 
     assert(connection->state == CONNECTION_OPEN);
-    if (!may_queue(connection, size))
+    if (!may_queue(connection, size) ||
+        !queue_frame(connection, outgoing, size))
         return false;
-    room = output_reserve(&connection->output, &rpc->reactor->segments, size);
-    if (room == NULL)
-        return false;
-    frame_write(outgoing, room);
-    open_frame(connection, room, outgoing);
     ++rpc->figures.frames_out;
     note_queued(connection, size);
     return true;

@@ -37,8 +37,8 @@ static void trace_send(struct rpc *rpc, const struct effect *effect)
 /* Packs the frame for a message, with the stamp of the newest tick. Faults act
  * on single messages, and in a trace each has its line: then no other is added
  * to it. */
-static void pack(struct rpc *rpc, const struct peer *to,
-                 const struct bytes *body, struct outgoing *outgoing)
+static void pack(struct rpc *rpc, const struct peer *to, struct bytes *body,
+                 struct outgoing *outgoing)
 {
     Pbkv__Frame frame = PBKV__FRAME__INIT;
     Pbkv__Peer from_message = PBKV__PEER__INIT;
@@ -50,6 +50,7 @@ static void pack(struct rpc *rpc, const struct peer *to,
     frame.to = &to_message;
     packed_stamp_update(rpc->stamp, &rpc->clock);
     frame_pack(&frame, rpc->stamp, body, rpc->head, outgoing);
+    outgoing->shared = body;
     if (!rpc->config.faults.active && rpc->trace == NULL)
         outgoing->open = true;
     outgoing->incarnation = to->incarnation;

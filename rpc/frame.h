@@ -29,6 +29,7 @@ struct outgoing {
     size_t head_length;
     const uint8_t *body;
     size_t body_length;
+    struct bytes *shared; /* whose octets the body is; NULL: nobody's */
     bool open;            /* bodies can be added to it */
     uint64_t incarnation; /* that it is for: theirs too */
 };

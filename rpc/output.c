@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct segment *segment_take(struct segment_pool *pool, size_t size)
 {
@@ -26,18 +27,30 @@ static struct segment *segment_take(struct segment_pool *pool, size_t size)
     segment->next = NULL;
     segment->start = 0;
     segment->end = 0;
+    segment->lent = NULL;
     return segment;
 }
 
 static void segment_give(struct segment_pool *pool, struct segment *segment)
 {
-    if (segment->capacity != SEGMENT_SIZE || pool->count == POOL_SEGMENTS) {
+    if (segment->lent != NULL || segment->capacity != SEGMENT_SIZE ||
+        pool->count == POOL_SEGMENTS) {
+        bytes_release(segment->lent);
         free(segment);
         return;
     }
     segment->next = pool->spare;
     pool->spare = segment;
     ++pool->count;
+}
+
+static void append(struct output *output, struct segment *segment)
+{
+    if (output->last == NULL)
+        output->first = segment;
+    else
+        output->last->next = segment;
+    output->last = segment;
 }
 
 uint8_t *output_reserve(struct output *output, struct segment_pool *pool,
@@ -49,16 +62,35 @@ uint8_t *output_reserve(struct output *output, struct segment_pool *pool,
         struct segment *segment = segment_take(pool, size);
         if (segment == NULL)
             return NULL;
-        if (last == NULL)
-            output->first = segment;
-        else
-            last->next = segment;
-        output->last = last = segment;
+        append(output, segment);
+        last = segment;
     }
     uint8_t *room = last->octets + last->end;
     last->end += size;
     output->octets += size;
     return room;
+}
+
+bool output_lend(struct output *output, struct segment_pool *pool,
+                 const void *head, size_t head_length, struct bytes *body)
+{
+    struct segment *segment = malloc(sizeof(*segment));
+    uint8_t *room =
+        segment != NULL ? output_reserve(output, pool, head_length) : NULL;
+
+    if (room == NULL) {
+        free(segment);
+        return false;
+    }
+    memcpy(room, head, head_length);
+    segment->next = NULL;
+    segment->capacity = body->length;
+    segment->start = 0;
+    segment->end = body->length;
+    segment->lent = bytes_share(body);
+    append(output, segment);
+    output->octets += body->length;
+    return true;
 }
 
 bool output_extend(struct output *output, size_t size)
@@ -73,12 +105,17 @@ bool output_extend(struct output *output, size_t size)
     return true;
 }
 
+static uint8_t *octets_of(struct segment *segment)
+{
+    return segment->lent != NULL ? segment->lent->data : segment->octets;
+}
+
 int output_gather(const struct output *output, struct iovec *vectors, int limit)
 {
     int count = 0;
     struct segment *segment = output->first;
     for (; segment != NULL && count < limit; segment = segment->next) {
-        vectors[count].iov_base = segment->octets + segment->start;
+        vectors[count].iov_base = octets_of(segment) + segment->start;
         vectors[count].iov_len = segment->end - segment->start;
         ++count;
     }

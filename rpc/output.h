@@ -2,7 +2,8 @@
 /*
  * output: the octets that wait to be sent on one connection, in a list of
  * segments. A frame lies in one segment, so it is written in place once and
- * never moved; many small frames share a segment and leave in one sendmsg.
+ * never moved; many small frames share a segment and leave in one sendmsg. A
+ * large body is not even copied: a segment can lead to shared octets.
  * Segments of the usual size come from a pool that all connections of a loop
  * share.
  */
@@ -14,6 +15,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "node/bytes.h"
+
 enum {
     SEGMENT_SIZE = 16 * 1024, /* octets of a segment from the pool */
     POOL_SEGMENTS = 64,       /* spare segments that a pool keeps */
@@ -22,8 +25,9 @@ enum {
 struct segment {
     struct segment *next;
     size_t capacity;
-    size_t start; /* octets before it are sent */
-    size_t end;   /* octets before it are filled */
+    size_t start;       /* octets before it are sent */
+    size_t end;         /* octets before it are filled */
+    struct bytes *lent; /* where they are; NULL: in the segment itself */
     uint8_t octets[];
 };
 
@@ -48,6 +52,12 @@ uint8_t *output_reserve(struct output *output, struct segment_pool *pool,
  * size octets, which count as filled. Returns whether it can be that long where
  * it is. */
 bool output_extend(struct output *output, size_t size);
+
+/* Adds a copy of head_length octets (at least 1) at head, and then the octets
+ * of body as they are, with a reference of its own until they are dropped.
+ * Returns false, having added nothing, when the system has no memory. */
+bool output_lend(struct output *output, struct segment_pool *pool,
+                 const void *head, size_t head_length, struct bytes *body);
 
 /* Points up to limit vectors at the octets from the front; returns how many
  * vectors it used. */

@@ -231,10 +231,11 @@ TEST(frames_are_packed_as_protobuf_packs_them)
 static void consume(struct output *output, struct segment_pool *pool,
                     size_t count, uint8_t *expected)
 {
-    struct iovec vectors[8];
+    enum { VECTORS = 64 };
+    struct iovec vectors[VECTORS];
     size_t left = count;
     size_t wrong = 0;
-    int used = output_gather(output, vectors, 8);
+    int used = output_gather(output, vectors, VECTORS);
 
     for (int i = 0; i < used && left > 0; i++) {
         const uint8_t *octets = vectors[i].iov_base;
@@ -249,6 +250,22 @@ static void consume(struct output *output, struct segment_pool *pool,
     output_consume(output, pool, count);
 }
 
+/* Adds so many octets, the last part of them lent. */
+static void lend(struct output *output, struct segment_pool *pool, size_t size,
+                 uint8_t *written)
+{
+    uint8_t head[40];
+    size_t length = size / 2 < sizeof(head) ? size / 2 : sizeof(head);
+    struct bytes *body = bytes_new_uninitialised(size - length);
+
+    for (size_t k = 0; k < length; k++)
+        head[k] = (*written)++;
+    for (size_t k = 0; k < body->length; k++)
+        body->data[k] = (*written)++;
+    ck_assert(output_lend(output, pool, head, length, body));
+    bytes_release(body); /* the output has its own reference */
+}
+
 TEST(output_comes_out_as_it_went_in)
 {
     struct output output = {0};
@@ -258,11 +275,16 @@ TEST(output_comes_out_as_it_went_in)
     uint8_t expected = 0;
 
     for (int i = 0; i < 3000; i++) {
-        uint32_t size = random_between(&random, 1, i % 50 == 0 ? 40000 : 300);
-        uint8_t *room = output_reserve(&output, &pool, size);
+        uint32_t size = random_between(&random, 2, i % 50 == 0 ? 40000 : 300);
 
-        for (uint32_t k = 0; k < size; k++)
-            room[k] = written++;
+        if (i % 20 == 0) {
+            lend(&output, &pool, size, &written);
+        } else {
+            uint8_t *room = output_reserve(&output, &pool, size);
+
+            for (uint32_t k = 0; k < size; k++)
+                room[k] = written++;
+        }
         while (output.octets > 20000)
             consume(&output, &pool,
                     random_between(&random, 1, (uint32_t)output.octets / 2),
