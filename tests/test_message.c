@@ -511,7 +511,7 @@ TEST(a_frame_is_read_as_protobuf_would)
 
 /* ---- Frequent messages ---- */
 
-enum { FREQUENT = 7, TEXT_MAX = 20000, BATCH_MAX = 40 };
+enum { FREQUENT = 7, TEXT_MAX = 20000, BATCH_MAX = 40, LIST_MAX = 12 };
 
 static const uint8_t long_text[TEXT_MAX] = "text";
 
@@ -556,10 +556,10 @@ struct frequent {
     uint8_t digest[DIGEST_SIZE];
     Pbkv__LogOp ops[BATCH_MAX];
     Pbkv__LogOp *pointers[BATCH_MAX];
-    Pbkv__Entry entries[BATCH_MAX];
-    Pbkv__Entry *entry_pointers[BATCH_MAX];
-    Pbkv__SessionRecord records[BATCH_MAX];
-    Pbkv__SessionRecord *record_pointers[BATCH_MAX];
+    Pbkv__Entry entries[LIST_MAX];
+    Pbkv__Entry *entry_pointers[LIST_MAX];
+    Pbkv__SessionRecord records[LIST_MAX];
+    Pbkv__SessionRecord *record_pointers[LIST_MAX];
 };
 
 static void make_operations(struct frequent *f, uint64_t *random)
@@ -590,7 +590,7 @@ static void make_operations(struct frequent *f, uint64_t *random)
 
 static void make_records(struct frequent *f, uint64_t *random)
 {
-    f->chunk.n_sessions = random_next(random) % BATCH_MAX;
+    f->chunk.n_sessions = random_next(random) % LIST_MAX;
     f->chunk.sessions = f->record_pointers;
     for (size_t i = 0; i < f->chunk.n_sessions; i++) {
         Pbkv__SessionRecord *record = &f->records[i];
@@ -606,7 +606,7 @@ static void make_records(struct frequent *f, uint64_t *random)
 
 static void make_entries(struct frequent *f, uint64_t *random)
 {
-    f->chunk.n_entries = random_next(random) % BATCH_MAX;
+    f->chunk.n_entries = random_next(random) % LIST_MAX;
     f->chunk.entries = f->entry_pointers;
     for (size_t i = 0; i < f->chunk.n_entries; i++) {
         Pbkv__Entry *entry = &f->entries[i];
