@@ -36,8 +36,6 @@ enum {
     SWEEPS = 5,                /* in the time that a frame may not grow */
     RESERVE_STEP = 256 * 1024, /* octets for strangers, then memory is asked */
     LARGE_FRAME = 16 * 1024, /* octets: too many to take when memory is short */
-    SHARE_LEAST = 32 * 1024, /* octets to read in one turn, at the first too */
-    SHARE_MESSAGES = 4096,   /* in one turn; with more it is fewer octets */
 };
 
 /* ---- Life ------------------------------------------------------------- */
@@ -66,7 +64,6 @@ struct connection *connection_new(struct rpc *rpc, int fd,
     connection->state = state;
     connection->route = route;
     connection->dialled = route != NULL;
-    connection->share = SHARE_LEAST;
     connection->readable =
         rpc_event_new(rpc, fd, EV_READ | EV_PERSIST, on_readable, connection);
     connection->writable =
@@ -642,17 +639,6 @@ static void feed(struct connection *connection, const uint8_t *data,
     }
 }
 
-/* Sets the share of the next turn after one that brought so many messages. */
-static void set_share(struct connection *connection, uint64_t messages)
-{
-    size_t share = connection->share;
-
-    share = messages > SHARE_MESSAGES ? share / 2 : share * 2;
-    if (share < SHARE_LEAST)
-        share = SHARE_LEAST;
-    connection->share = share < INPUT_SIZE ? share : INPUT_SIZE;
-}
-
 /* Returns how many octets can be received right behind those of the unfinished
  * frame, in the memory that it has: 0 when too little is missing to be worth a
  * read of its own. */
@@ -682,13 +668,11 @@ static void extend_partial(struct connection *connection, size_t count)
 static ssize_t receive_share(struct connection *connection)
 {
     struct rpc *rpc = connection->rpc;
-    uint64_t before = rpc->figures.messages_in;
     size_t room = room_in_place(connection);
     uint8_t *place = room > 0 ? connection->partial + connection->partial_length
                               : rpc->reactor->input;
-    size_t size =
-        room > 0 && room < connection->share ? room : connection->share;
-    ssize_t count = recv(connection->fd, place, size, 0);
+    ssize_t count =
+        recv(connection->fd, place, room > 0 ? room : INPUT_SIZE, 0);
 
     if (count <= 0)
         return count;
@@ -698,7 +682,6 @@ static ssize_t receive_share(struct connection *connection)
         extend_partial(connection, (size_t)count);
     else
         feed(connection, place, (size_t)count);
-    set_share(connection, rpc->figures.messages_in - before);
     return count;
 }
 

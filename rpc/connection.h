@@ -6,16 +6,12 @@
  * Input. Everybody reads into the loop's one large buffer, and complete frames
  * are handled right there. Only an unfinished frame is copied, into memory that
  * grows with the octets that really arrived, whatever length the frame claims.
-<<<<<<< HEAD
- * One read of one connection per turn is the share that keeps it fair; who
- * packs thousands of messages into a read gets a smaller one. Who lets
-=======
- * What then is missing of a large frame is received in place, as far as there
+ * What is then missing of a large frame is received in place, as far as there
  * is memory. The memory of the largest frame that was finished is left to the
  * next unfinished one, so of a stream of large frames only beginnings are
- * copied.
- * One read of one connection per turn is the share that keeps it fair. Who lets
->>>>>>> 66e70f1 (rpc: receive the rest of a large frame in place)
+ * copied. One read of one connection per turn is the share that keeps it fair;
+ * a read is short, so that it holds some thousand messages at the most, but for
+ * the rest of a large frame, which holds few. Who lets
  * a frame lie unfinished is closed after a while ("receive.stalled"), or as
  * soon as somebody else needs the memory ("receive.limit"): first the one whose
  * frame has not grown for longest. Connections that we dialled are not closed
@@ -73,7 +69,6 @@ struct connection {
     struct known_head head;
     struct stamp_places places;
 
-    size_t share; /* octets to read in one turn */
     struct event *readable;
     struct event *writable;
     struct output output;
