@@ -26,7 +26,7 @@
 enum {
     FORWARD_OPS_MAX = 4096, /* operations of a Forward */
     FEW_OPS = 64,           /* of a Forward for which no memory is asked */
-    EARLY_REQUESTS = 32,    /* that do not wait for the end of the turn */
+    EARLY_REQUESTS = 64,    /* that do not wait for the end of the turn */
     FLIGHT_CHUNKS = 8,      /* chunk_octets that may be on the way */
     PATIENCE_MAX = 5,       /* doublings of the time between resends */
 };

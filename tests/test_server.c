@@ -865,7 +865,7 @@ TEST(requests_of_one_turn_share_a_forward)
 /* P3, P4: a turn that brings very much sends a part of it early. */
 TEST(a_long_turn_sends_early)
 {
-    enum { EARLY = 32 };
+    enum { EARLY = 64 };
     struct server_config config = group_config();
     struct group group;
     uint64_t session;
