@@ -1059,8 +1059,9 @@ static void send_densely(struct scene *scene, struct watch *watch)
     watch->enough = watch->last + raw_send_some(scene->fd, all, FRAMES * size) /
                                       size * FRAME_BODIES_LIMIT;
     sem_post(&watch->filled);
-    while (sem_trywait(&watch->done) < 0)
+    for (int done = 0; done == 0; sem_getvalue(&watch->done, &done))
         recv(scene->fd, all, size, MSG_DONTWAIT);
+    sem_wait(&watch->done); /* this is what hands the results over */
     free(octets);
     free(all);
 }
