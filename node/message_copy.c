@@ -42,13 +42,21 @@ static uint8_t *move_octets(ProtobufCBinaryData *octets, uint8_t *place)
     return place + octets->len;
 }
 
+/* Returns a copy of this kind, without its message, with room for octets. */
+static struct short_copy *short_new(Pbkv__Body__KindCase kind, size_t octets)
+{
+    struct short_copy *copy = memory_resize(NULL, sizeof(*copy) + octets);
+
+    copy->body = (Pbkv__Body)PBKV__BODY__INIT;
+    copy->body.kind_case = kind;
+    return copy;
+}
+
 static Pbkv__Body *copy_reply(const Pbkv__Reply *reply)
 {
     struct short_copy *copy =
-        memory_resize(NULL, sizeof(*copy) + reply->value.len);
+        short_new(PBKV__BODY__KIND_REPLY, reply->value.len);
 
-    copy->body = (Pbkv__Body)PBKV__BODY__INIT;
-    copy->body.kind_case = PBKV__BODY__KIND_REPLY;
     copy->body.reply = &copy->reply;
     copy->reply = (Pbkv__Reply)PBKV__REPLY__INIT;
     copy->reply.call = reply->call;
@@ -61,10 +69,8 @@ static Pbkv__Body *copy_reply(const Pbkv__Reply *reply)
 static Pbkv__Body *copy_echo_reply(const Pbkv__EchoReply *reply)
 {
     struct short_copy *copy =
-        memory_resize(NULL, sizeof(*copy) + reply->payload.len);
+        short_new(PBKV__BODY__KIND_ECHO_REPLY, reply->payload.len);
 
-    copy->body = (Pbkv__Body)PBKV__BODY__INIT;
-    copy->body.kind_case = PBKV__BODY__KIND_ECHO_REPLY;
     copy->body.echo_reply = &copy->echo_reply;
     copy->echo_reply = (Pbkv__EchoReply)PBKV__ECHO_REPLY__INIT;
     copy->echo_reply.call = reply->call;
