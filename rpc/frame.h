@@ -31,7 +31,7 @@ struct outgoing {
     size_t body_length;
     struct bytes *shared; /* whose octets the body is; NULL: nobody's */
     bool open;            /* bodies can be added to it */
-    uint64_t incarnation; /* that it is for: theirs too */
+    uint64_t incarnation; /* that it is for, and what is added to it */
 };
 
 /*
