@@ -491,8 +491,9 @@ TEST(the_frame_that_has_not_grown_for_longest_gives_way)
 
 /* ---- Stamps and addresses ------------------------------------------------ */
 
-/* Refuses the frame, after as many good ones on the same connection. */
-static void expect_refused_after(const struct raw_frame *frame, size_t good)
+/* The frame is refused, after as many good ones on the same connection. */
+static void expect_refused_after(const struct raw_frame *frame, size_t good,
+                                 const char *event)
 {
     struct scene scene;
 
@@ -500,15 +501,15 @@ static void expect_refused_after(const struct raw_frame *frame, size_t good)
     for (size_t i = 0; i < good; i++)
         expect_service(scene.fd);
     ck_assert(raw_send_frame(scene.fd, frame));
-    expect_closed(&scene, "frame.stamp");
+    expect_closed(&scene, event);
     ck_assert_uint_eq(runner_recorded(&scene.server, "probe.echo"), good);
     scene_free(&scene);
 }
 
 static void expect_refused_stamp(const struct raw_frame *frame)
 {
-    expect_refused_after(frame, 0);
-    expect_refused_after(frame, 2);
+    expect_refused_after(frame, 0, "frame.stamp");
+    expect_refused_after(frame, 2, "frame.stamp");
 }
 
 TEST(impossible_stamps_are_refused)
@@ -991,14 +992,10 @@ TEST(a_message_over_the_limit_of_output_joins_no_frame)
 
 TEST(a_frame_with_too_many_messages_is_refused)
 {
-    struct scene scene;
     struct raw_frame frame = raw_frame_good();
 
-    scene_make(&scene);
     frame.more = FRAME_BODIES_LIMIT;
-    ck_assert(raw_send_frame(scene.fd, &frame));
-    expect_closed(&scene, "frame.meaningless");
-    scene_free(&scene);
+    expect_refused_after(&frame, 0, "frame.meaningless");
 }
 
 /* Counts messages from turn to turn, until there were enough. */
