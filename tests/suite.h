@@ -27,7 +27,9 @@
 #define TESTS_SUITE_H
 
 #include <check.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +85,19 @@ struct suite_case {
     }
 
 /* Adds one test to the suite as a TCase of its own. */
+/* Returns the seed of a random test, which is never 0: PBKV_SEED, or 1. Prints
+ * it, so that whoever sees the test fail can run it again. */
+static inline uint64_t suite_seed(void)
+{
+    const char *chosen = getenv("PBKV_SEED");
+    uint64_t seed = chosen ? strtoull(chosen, NULL, 10) : 1;
+
+    seed += seed == 0; /* the only bad one for the generators */
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    return seed;
+}
+
 static inline void suite_add(Suite *suite, const struct suite_case *one)
 {
     TCase *tcase = tcase_create(one->test->name);

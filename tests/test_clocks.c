@@ -7,7 +7,6 @@
  * Random tests print the seed that they use; PBKV_SEED chooses another.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -852,13 +851,7 @@ static unsigned below(struct random *random, unsigned bound)
 
 static struct random random_from_environment(void)
 {
-    const char *text = getenv("PBKV_SEED");
-    struct random random = {text != NULL ? strtoull(text, NULL, 10) : 1};
-
-    if (random.state == 0)
-        random.state = 1;
-    printf("seed %" PRIu64 "\n", random.state);
-    return random;
+    return (struct random){suite_seed()};
 }
 
 /* A host, and what an unbounded vector clock would hold. */

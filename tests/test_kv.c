@@ -5,7 +5,6 @@
  * structure has an obvious slow double (an array), the two are compared over a
  * random sequence whose seed is printed; PBKV_SEED chooses another.
  */
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -16,16 +15,6 @@
 #include "pbserver/reads.h"
 #include "pbserver/waste.h"
 #include "tests/suite.h"
-
-static uint64_t seed_of_test(void)
-{
-    const char *chosen = getenv("PBKV_SEED");
-    uint64_t seed = chosen ? strtoull(chosen, NULL, 10) : 1;
-
-    printf("seed %" PRIu64 "\n", seed);
-    fflush(stdout);
-    return seed;
-}
 
 static struct bytes *text(const char *string)
 {
@@ -397,7 +386,7 @@ TEST(an_index_finds_every_position_while_it_grows)
 {
     enum { POSITIONS = 20000, SHARED = 4 };
     struct kv_index index;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t growing = 0;
     size_t wrong = 0; /* one assertion each would take Check too long */
 
@@ -426,7 +415,7 @@ TEST(a_map_is_like_an_array_of_values)
     enum { KEYS = 50 };
     struct kv kv, rebuilt;
     char *values[KEYS] = {0};
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     uint64_t octets = 0;
     char key[8];
 
@@ -857,7 +846,7 @@ TEST(a_log_drops_what_is_acknowledged)
 TEST(a_log_is_like_a_window_on_the_numbers)
 {
     struct oplog log;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     uint64_t first = 1, next = 1;
 
     oplog_init(&log, 1);
@@ -935,7 +924,7 @@ static void push(struct reads *reads, uint64_t call)
 TEST(reads_are_answered_in_the_order_of_their_arrival)
 {
     struct reads reads;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     uint64_t first = 1, next = 1;
 
     reads_init(&reads);

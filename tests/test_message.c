@@ -10,7 +10,6 @@
  * chooses another.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdint.h>
 
 #include "node/memory.h"
@@ -417,16 +416,6 @@ TEST(octets_of_any_value_come_back)
     bytes_release(sent);
 }
 
-static uint64_t seed_of_test(void)
-{
-    const char *chosen = getenv("PBKV_SEED");
-    uint64_t seed = chosen ? strtoull(chosen, NULL, 10) : 1;
-
-    printf("seed %" PRIu64 "\n", seed);
-    fflush(stdout);
-    return seed;
-}
-
 static void assert_same_packed(const ProtobufCMessage *a,
                                const ProtobufCMessage *b)
 {
@@ -488,7 +477,7 @@ TEST(a_frame_is_read_as_protobuf_would)
 {
     struct samples samples;
     struct arena arena;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t accepted = 0;
 
     make_samples(&samples);
@@ -704,7 +693,7 @@ static void assert_written_as_protobuf_would(const Pbkv__Body *body)
 TEST(frequent_messages_are_written_as_protobuf_would)
 {
     struct frequent *f = memory_new(sizeof(*f));
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     struct arena arena;
 
     arena_init(&arena);
@@ -784,7 +773,7 @@ static struct bytes *mutilate(const struct bytes *sent, uint64_t *random)
 TEST(frequent_messages_are_read_as_protobuf_would)
 {
     struct frequent *f = memory_new(sizeof(*f));
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t accepted = 0, refused = 0;
     struct arena arena;
 
@@ -824,7 +813,7 @@ TEST(frames_of_frequent_messages_are_read_as_protobuf_would)
 {
     static const unsigned numbers[] = {3, 4, 5, 8, 11, 12, 13}; /* of samples */
     struct samples samples;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t accepted = 0;
     struct arena arena;
 
@@ -1001,7 +990,7 @@ TEST(flipped_bits_do_no_harm)
 {
     struct samples samples;
     struct arena arena;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t accepted = 0, refused = 0;
 
     make_samples(&samples);
@@ -1036,7 +1025,7 @@ TEST(flipped_bits_in_frames_do_no_harm)
 {
     struct samples samples;
     struct arena arena;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t accepted = 0;
 
     make_samples(&samples);

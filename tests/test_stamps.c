@@ -10,7 +10,6 @@
  *
  * Random tests print the seed that they use; PBKV_SEED chooses another.
  */
-#include <inttypes.h>
 #include <stdint.h>
 
 #include "clocks/stamp.h"
@@ -28,16 +27,6 @@ enum {
     TIME_OF_THREE_OCTETS = 100000,
     TAG_BODIES = WIRE_TAG(FRAME_BODIES, WIRE_DELIMITED),
 };
-
-static uint64_t seed_of_test(void)
-{
-    const char *chosen = getenv("PBKV_SEED");
-    uint64_t seed = chosen ? strtoull(chosen, NULL, 10) : 1;
-
-    printf("seed %" PRIu64 "\n", seed);
-    fflush(stdout);
-    return seed;
-}
 
 /* ---- Senders ------------------------------------------------------------- */
 
@@ -320,7 +309,7 @@ TEST(short_cuts_change_no_clock)
 {
     static struct scene scene;
 
-    scene_begin(&scene, seed_of_test(), 4);
+    scene_begin(&scene, suite_seed(), 4);
     play(&scene, STEPS);
     ck_assert_uint_gt(scene.known, scene.receipts * 8 / 10);
     ck_assert_uint_gt(scene.places, scene.receipts / 2);
@@ -332,7 +321,7 @@ TEST(short_cuts_change_no_full_clock)
 {
     static struct scene scene;
 
-    scene_begin(&scene, seed_of_test(), 300);
+    scene_begin(&scene, suite_seed(), 300);
     play(&scene, STEPS);
     ck_assert_uint_ge(scene.quick.vector.count, CLOCK_ENTRIES_LIMIT - 1);
     ck_assert_uint_gt(scene.known, scene.receipts / 10);
@@ -345,7 +334,7 @@ TEST(dishonest_stamps_are_what_they_are_on_either_way)
 {
     static struct scene scene;
 
-    scene_begin(&scene, seed_of_test(), 20);
+    scene_begin(&scene, suite_seed(), 20);
     play(&scene, 3);
     ck_assert_uint_gt(scene.refused, scene.receipts / 10);
     ck_assert_uint_gt(scene.known, scene.receipts / 10);
@@ -427,7 +416,7 @@ TEST(a_head_that_repeats_is_known)
 TEST(a_head_that_does_not_repeat_is_not_known)
 {
     static struct lesson lesson;
-    uint64_t random = seed_of_test();
+    uint64_t random = suite_seed();
     size_t recalled = 0;
 
     lesson_begin(&lesson, random);

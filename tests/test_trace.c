@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -1352,11 +1351,9 @@ static void cluster_receive(struct cluster *cluster,
  * Messages overtake each other and some arrive twice. */
 static void cluster_run(const char *path, unsigned steps, unsigned restarts)
 {
-    const char *seed = getenv("PBKV_SEED");
     struct cluster *cluster = calloc(1, sizeof *cluster);
 
-    cluster->random.state = seed != NULL ? strtoull(seed, NULL, 10) : 1;
-    printf("seed %" PRIu64 "\n", cluster->random.state);
+    cluster->random.state = suite_seed();
     cluster->trace = open_trace(path, 0);
     for (unsigned i = 0; i < HOSTS; i++)
         cluster_start(cluster, i);
